@@ -1,0 +1,106 @@
+{{/*
+Combinations of values that the schema cannot refuse and that cannot work. Each ends the installation with a sentence
+that says what to change.
+*/}}
+{{- define "memcached-operator.validate" -}}
+{{- $values := .Values }}
+
+{{- if and (gt (int $values.replicas) 1) (not $values.leaderElection.enabled) }}
+{{- fail (printf "\n\nreplicas=%d needs leader election, or all replicas act at once: set leaderElection.enabled=true, or replicas=1" (int $values.replicas)) }}
+{{- end }}
+
+{{- with $values.leaderElection }}
+{{- if not (and (gt (int .leaseDurationSeconds) (int .renewDeadlineSeconds)) (gt (int .renewDeadlineSeconds) (int .retryPeriodSeconds))) }}
+{{- fail (printf "\n\nleaderElection: leaseDurationSeconds (%v) must be more than renewDeadlineSeconds (%v), and that more than retryPeriodSeconds (%v)" .leaseDurationSeconds .renewDeadlineSeconds .retryPeriodSeconds) }}
+{{- end }}
+{{- end }}
+
+{{- if not (or $values.serviceAccount.create $values.serviceAccount.name) }}
+{{- fail "\n\nserviceAccount.create=false needs the name of an existing ServiceAccount: set serviceAccount.name, or serviceAccount.create=true" }}
+{{- end }}
+
+{{- if $values.webhook.enabled }}
+{{- $sources := list }}
+{{- with $values.webhook.certificates }}
+{{- if .operatorManaged.enabled }}{{ $sources = append $sources "operatorManaged.enabled" }}{{ end }}
+{{- if .certManager.enabled }}{{ $sources = append $sources "certManager.enabled" }}{{ end }}
+{{- if .existingSecret.name }}{{ $sources = append $sources "existingSecret.name" }}{{ end }}
+{{- end }}
+{{- if not $sources }}
+{{- fail "\n\nwebhook.enabled=true needs a certificate: set one of webhook.certificates.operatorManaged.enabled=true, webhook.certificates.certManager.enabled=true, webhook.certificates.existingSecret.name" }}
+{{- end }}
+{{- if gt (len $sources) 1 }}
+{{- fail (printf "\n\nwebhook.certificates: %s are set, but a certificate has one source: keep one of them" (join " and " $sources)) }}
+{{- end }}
+{{- end }}
+{{- if and $values.webhook.certificates.existingSecret.caBundle (not $values.webhook.certificates.existingSecret.name) }}
+{{- fail "\n\nwebhook.certificates.existingSecret.caBundle is set without the Secret it belongs to: set webhook.certificates.existingSecret.name, or leave caBundle empty" }}
+{{- end }}
+
+{{- if not $values.metrics.enabled }}
+{{- range $part := list "serviceMonitor" "prometheusRule" }}
+{{- if (index $values.metrics $part).enabled }}
+{{- fail (printf "\n\nmetrics.%s.enabled=true has nothing to work on with metrics.enabled=false: set metrics.enabled=true, or metrics.%s.enabled=false" $part $part) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $values.metrics.existingSecret (not $values.metrics.secure) }}
+{{- fail "\n\nmetrics.existingSecret is a certificate, but metrics.secure=false serves plain HTTP: set metrics.secure=true, or leave metrics.existingSecret empty" }}
+{{- end }}
+
+{{- $ports := dict "8081" "the health probes" }}
+{{- if $values.metrics.enabled }}
+{{- include "memcached-operator.validatePort" (list $ports "metrics.port" $values.metrics.port) }}
+{{- end }}
+{{- if $values.webhook.enabled }}
+{{- include "memcached-operator.validatePort" (list $ports "webhook.port" $values.webhook.port) }}
+{{- end }}
+
+{{- with $values.podDisruptionBudget }}
+{{- $set := and (ne (toString .minAvailable) "") (ne (toString .maxUnavailable) "") }}
+{{- if and .enabled $set }}
+{{- fail "\n\npodDisruptionBudget: minAvailable and maxUnavailable exclude each other: leave one of them empty" }}
+{{- end }}
+{{- $blocks := or (eq (toString .maxUnavailable) "0") (eq (toString .maxUnavailable) "0%") (eq (toString .minAvailable) "100%") }}
+{{- if regexMatch "^[0-9]+$" (toString .minAvailable) }}
+{{- $blocks = or $blocks (ge (int .minAvailable) (int $values.replicas)) }}
+{{- end }}
+{{- if and .enabled $blocks }}
+{{- fail (printf "\n\npodDisruptionBudget with replicas=%d would block every drain of a node for ever: lower minAvailable, or raise maxUnavailable or replicas" (int $values.replicas)) }}
+{{- end }}
+{{- end }}
+
+{{- $reserved := include "memcached-operator.selectorLabels" . | fromYaml }}
+{{- range $name := list "commonLabels" "podLabels" }}
+{{- range $label, $_ := index $values $name }}
+{{- if hasKey $reserved $label }}
+{{- fail (printf "\n\n%s: the label %s selects the operator's pods and cannot be set: remove it" $name $label) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $label, $_ := $values.commonLabels }}
+{{- if has $label (list "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart") }}
+{{- fail (printf "\n\ncommonLabels: the label %s is set by the chart: remove it" $label) }}
+{{- end }}
+{{- end }}
+
+{{- $own := dict "WATCH_NAMESPACE" "watch.namespaces" "ENABLE_WEBHOOKS" "webhook.enabled" "RELATED_IMAGE_MEMCACHED" "operand.memcached.image" "RELATED_IMAGE_OPERATOR" "image" }}
+{{- range $variable := $values.extraEnv }}
+{{- with get $own $variable.name }}
+{{- fail (printf "\n\nextraEnv: %s is decided by the value %s: set that, and remove it from extraEnv" $variable.name .) }}
+{{- end }}
+{{- if hasPrefix "POD_" $variable.name }}
+{{- fail (printf "\n\nextraEnv: %s is set by the chart from the pod itself: remove it from extraEnv" $variable.name) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* (list taken name port): fails if the port is taken, notes it otherwise. */}}
+{{- define "memcached-operator.validatePort" -}}
+{{- $taken := index . 0 }}
+{{- $port := index . 2 | int | toString }}
+{{- with get $taken $port }}
+{{- fail (printf "\n\n%s=%s is the port of %s too: choose another one" (index $ 1) $port .) }}
+{{- end }}
+{{- $_ := set $taken $port (index . 1) }}
+{{- end }}

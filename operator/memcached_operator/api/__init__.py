@@ -1,0 +1,1 @@
+"""The kinds that this operator serves, one package per version."""

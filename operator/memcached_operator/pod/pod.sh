@@ -1,0 +1,28 @@
+# What the scripts of a memcached pod share. They run in any POSIX shell (dash, bash, busybox), in pods of every resource:
+# whether there are users, certificates or a memory file is seen by what is mounted.
+
+CONFIG=/etc/memcached   # arguments-DIGEST, one word a line, and these scripts
+POD=/etc/memcached-pod  # annotations of this pod: arguments (its DIGEST) and item-memory (MiB)
+STATE=/run/memcached    # what the running memcached was started with
+CACHE=/cache            # the memory file, where memcached's restarts are warm
+
+PATIENCE=2              # seconds that one question may take
+
+talk() {  # sends what comes in to $1, port $2, and prints the answer
+  if command -v nc >/dev/null 2>&1; then  # busybox's -w is for the connection only
+    bounded nc -w $PATIENCE "$1" "$2"
+  elif command -v bash >/dev/null 2>&1; then
+    bash -c "exec 3<>/dev/tcp/$1/$2 && cat >&3 && timeout $PATIENCE cat <&3"
+  else
+    echo "the image has neither nc nor bash: set spec.probes.type to tcp"
+  fi
+}
+
+bounded() {  # what outlives a probe keeps the kubelet from ever hearing how the probe ended
+  if command -v timeout >/dev/null 2>&1; then timeout $PATIENCE "$@"; else "$@"; fi
+}
+
+mounted() {  # a sum over what memcached reads from mounted Secrets
+  cat /etc/memcached-tls/tls.crt /etc/memcached-tls/tls.key /etc/memcached-tls/ca.crt /etc/memcached-auth/users \
+    2>/dev/null | sha256sum
+}

@@ -1,0 +1,47 @@
+# Ready means that memcached answers its own protocol, not that a port is open, and that it runs with what is mounted now.
+# With the word "alive" it asks for less: any answer will do, also a refusal, and it may take a while.
+. /etc/memcached/pod.sh
+[ "${1:-}" != alive ] || PATIENCE=8
+
+started=$(cat $STATE/arguments)
+arguments=$CONFIG/arguments-$started
+[ -f "$arguments" ] || arguments=$CONFIG/arguments-$(cat $POD/arguments)
+port=$(sed -n 's/^--port=//p; s/^--listen=notls:127\.0\.0\.1:\([0-9]*\).*/\1/p' "$arguments")
+
+hello() {  # with users, memcached wants a login first
+  [ -f /etc/memcached-login/username ] || return 0
+  login="$(cat /etc/memcached-login/username) $(cat /etc/memcached-login/password)"
+  printf 'set auth 0 0 %d\r\n%s\r\n' "${#login}" "$login"
+}
+
+ask() {  # sends the command $1 to memcached, prints the answer
+  { hello; printf '%s\r\nquit\r\n' "$1"; } | talk 127.0.0.1 "$port"
+}
+
+answer=$(ask version | tr -d '\r')
+if [ "${1:-}" = alive ]; then
+  [ -n "$answer" ] || { echo "memcached does not answer" >&2; exit 1; }
+  exit 0
+fi
+case "$answer" in
+  *"VERSION "*) ;;
+  *) echo "memcached answered: $answer" >&2; exit 1 ;;
+esac
+
+# SIGHUP ends a memcached older than 1.6.40, and the cache with it; the command refresh_certs is older than that.
+now=$(mounted)
+if [ "$now" != "$(cat $STATE/loaded)" ]; then
+  case "${answer##*VERSION }" in
+    1.[0-5].*|1.6.[0-9]|1.6.[0-3][0-9]) ask refresh_certs >/dev/null ;;
+    *) kill -HUP 1 ;;
+  esac
+  echo "$now" >$STATE/loaded
+fi
+
+# Other arguments need a restart, and only where it is warm is one made here; the operator says when, by the annotation.
+wanted=$(cat $POD/arguments)
+if [ -d $CACHE ] && [ "$wanted" != "$started" ] && [ -f "$CONFIG/arguments-$wanted" ]; then
+  kill -USR2 1
+  echo "memcached restarts with other arguments"
+  exit 1
+fi

@@ -1,0 +1,318 @@
+"""Which pods change next, and how: in place where that is possible, a few at a time where items are at stake."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from memcached_operator.api.v1alpha1.pods import UpdateStrategy
+from memcached_operator.diagnosis import diagnose
+from memcached_operator.fleet import Observation
+from memcached_operator.template import CONTAINER, ITEM_MEMORY, REVISION, Difference, difference
+
+__all__ = [
+    "INTERRUPTING",
+    "NO_RESIZE",
+    "SWAP_UNDER_WAY",
+    "Abilities",
+    "Rollout",
+    "Step",
+    "StepKind",
+    "choose",
+    "is_ready",
+    "plan",
+    "ready_since",
+]
+
+SWAP_UNDER_WAY = "cache.example.com/swap"
+"""Annotation of a pod whose memcached is about to be stopped and started again."""
+
+NO_RESIZE = "this cluster cannot resize pods"
+"""Why memory takes a rollout on Kubernetes before 1.33."""
+
+_PATIENCE = dt.timedelta(seconds=60)
+"""How long a new pod's memcached may run without becoming ready before the rollout counts as failed."""
+
+
+class StepKind(StrEnum):
+    """What can be done to bring a pod to the template, the gentlest first."""
+
+    ADOPT = "adopt"
+    """Nothing but labels and annotations differs: give it those."""
+    RESIZE = "resize"
+    """Change its resources and memcached's `-m` while both live."""
+    SWAP = "swap"
+    """Start memcached again in the same pod, with another image or other arguments; a memory file keeps the items."""
+    HANDOVER = "handover"
+    """Copy its items to a spare pod, replace it, copy them back."""
+    REPLACE = "replace"
+    """Delete it: its items are lost."""
+
+
+INTERRUPTING = frozenset({StepKind.SWAP, StepKind.HANDOVER, StepKind.REPLACE})
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do with one pod now."""
+
+    kind: StepKind
+    pod: dict[str, Any]
+    why: str = ""
+    """Why nothing gentler is done, where somebody may have hoped for it."""
+
+    @property
+    def name(self) -> str:
+        """The pod's name."""
+        return str(self.pod["metadata"]["name"])
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What the cluster, the resource and earlier tries let us do.
+
+    Attributes
+    ----------
+    resize
+        Whether the API server has pods/resize.
+    reachable
+        Whether memcached can be told a new limit.
+    warm
+        Whether memcached keeps its items over a restart in the pod.
+    handover
+        Whether items may be copied to a spare pod.
+    impossible
+        Why a kind of step turned out not to work, by the pod's UID.
+    """
+
+    resize: bool = False
+    reachable: bool = False
+    warm: bool = False
+    handover: bool = False
+    impossible: Mapping[tuple[str, StepKind], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How far the pods are from the StatefulSet's template.
+
+    Attributes
+    ----------
+    outdated
+        Names of pods that are not yet as the template.
+    steps
+        What to do now.
+    planned
+        What is ahead of every outdated pod, also of those that have to wait for their turn.
+    wait
+        Seconds until a pod that serves has served long enough; 0 when that is not what the rollout waits for.
+    filling
+        Names of those pods.
+    stopped
+        Why no further pod that serves is touched, when new ones do not come up.
+    undecided
+        Whether the StatefulSet controller has yet to say what the newest template's revision is.
+    """
+
+    outdated: list[str] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    planned: list[Step] = field(default_factory=list)
+    wait: float = 0
+    filling: list[str] = field(default_factory=list)
+    stopped: str = ""
+    undecided: bool = False
+
+
+def is_ready(pod: dict[str, Any]) -> bool:
+    """Tell whether the pod serves: condition Ready, and not on its way out."""
+    return ready_since(pod) is not None
+
+
+def choose(pod: dict[str, Any], missing: Difference, abilities: Abilities, *, anew: str = "") -> Step:
+    """Return the gentlest step that brings a pod nearer to the template; `anew` says why it takes another pod."""
+
+    def refused(kind: StepKind) -> str:
+        return abilities.impossible.get((pod["metadata"]["uid"], kind), "")
+
+    why = anew
+    if _swapping(pod) and missing.in_place:  # until it is seen to be done
+        return Step(StepKind.SWAP, pod)
+    if missing.metadata_only and not anew:
+        return Step(StepKind.ADOPT, pod)
+    if not anew and not (missing.rest or missing.image or missing.arguments):
+        why = _no_resize(missing, abilities) or refused(StepKind.RESIZE)
+        if not why:
+            return Step(StepKind.RESIZE, pod)
+    elif not anew and missing.in_place and abilities.warm:
+        why = refused(StepKind.SWAP)
+        if not why:
+            return Step(StepKind.SWAP, pod)
+    if missing.memory_file and not why:
+        why = "a memory file has its size from the start, so other memory takes a new pod"
+    if abilities.handover and not refused(StepKind.HANDOVER):
+        return Step(StepKind.HANDOVER, pod, why)
+    return Step(StepKind.REPLACE, pod, "; ".join(filter(None, (why, refused(StepKind.HANDOVER)))))
+
+
+def plan(
+    stateful_set: dict[str, Any] | None,
+    pods: Sequence[dict[str, Any]],
+    strategy: UpdateStrategy,
+    *,
+    now: dt.datetime,
+    abilities: Abilities = Abilities(),
+    running: Mapping[str, Observation] | None = None,
+    warming: Mapping[str, float] | None = None,
+    stale: Mapping[str, str] | None = None,
+) -> Rollout:
+    """Choose what to do with which pods.
+
+    A pod that does not serve has nothing to lose and goes at once: a broken image must not block its own repair. Of
+    those that serve, the highest ordinals go, as many as the strategy allows to be away together, and none while a
+    new one fails. What interrupts nobody is done to all pods at once. Nothing is decided on a StatefulSet whose
+    controller has not seen the newest template: its `updateRevision` would be the old one.
+
+    Parameters
+    ----------
+    stateful_set, pods, strategy, now
+        What is wanted, what there is, how fast, and the time.
+    abilities
+        What can be done in place.
+    running
+        What the memcached processes say of themselves, by pod.
+    warming
+        New pods whose caches are not filled yet, with the seconds until they are looked at again.
+    stale
+        Pods that are as the template and must be made anew all the same, with the reason.
+    """
+    if stateful_set is None:
+        return Rollout()
+    status = stateful_set.get("status", {})
+    revision = status.get("updateRevision")
+    if not revision or status.get("observedGeneration", 0) < stateful_set["metadata"].get("generation", 0):
+        return Rollout(undecided=True)
+    ordered = sorted(pods, key=_ordinal, reverse=True)
+    old = [pod for pod in ordered if pod["metadata"]["labels"].get(REVISION) != revision]
+    anew = {pod["metadata"]["uid"]: why for pod in ordered if (why := (stale or {}).get(pod["metadata"]["name"]))}
+    outdated = [pod for pod in ordered if pod in old or pod["metadata"]["uid"] in anew]
+    astray = [
+        Step(StepKind.RESIZE, pod)
+        for pod in ordered
+        if pod not in outdated and is_ready(pod) and _astray(pod, stateful_set, abilities, running or {})
+    ]
+    if not outdated and not astray:
+        return Rollout()
+
+    planned = [
+        choose(pod, difference(pod, stateful_set), abilities, anew="" if pod in old else anew[pod["metadata"]["uid"]])
+        for pod in outdated
+        if not _leaving(pod)
+    ]
+    remaining = {pod["metadata"]["name"]: _seconds_left(pod, strategy, now, warming or {}) for pod in pods}
+    serving = sum(left == 0 for left in remaining.values())
+    budget = strategy.max_unavailable - (stateful_set["spec"].get("replicas", 1) - serving)
+    stopped = _failure([pod for pod in pods if pod not in outdated or _swapping(pod)], now)
+    calm = [
+        step
+        for step in planned
+        if step.kind is StepKind.ADOPT
+        or (step.kind is StepKind.RESIZE and (abilities.warm or _running_since(step.pod) is not None))
+    ]
+    idle = [
+        step if step.kind is StepKind.SWAP else Step(StepKind.REPLACE, step.pod)
+        for step in planned
+        if step not in calm and not is_ready(step.pod)
+    ]
+    busy = [step for step in planned if step not in calm and is_ready(step.pod)]
+    under_way = [step for step in busy if _swapping(step.pod)]
+    waiting = [step for step in busy if step not in under_way]
+    filling = {name: left for name, left in remaining.items() if left and waiting and budget <= 0}
+    allowed = 0 if stopped else max(budget, 0)
+    return Rollout(
+        outdated=[pod["metadata"]["name"] for pod in outdated],
+        steps=[*calm, *astray, *idle, *under_way, *waiting[:allowed]],
+        planned=planned,
+        wait=min(filling.values(), default=0),
+        filling=sorted(filling),
+        stopped=stopped if waiting else "",
+    )
+
+
+def _no_resize(missing: Difference, abilities: Abilities) -> str:
+    """Return why no pod of the resource can be resized; empty when they can."""
+    if missing.resources and not abilities.resize:
+        return NO_RESIZE
+    if missing.item_memory and not abilities.reachable:
+        return "the operator cannot reach memcached"
+    return ""
+
+
+def _astray(
+    pod: dict[str, Any], stateful_set: dict[str, Any], abilities: Abilities, running: Mapping[str, Observation]
+) -> bool:
+    """Tell whether a pod of the newest template has other memory than it says, and can be put right.
+
+    Its resizing was called off half-way, or memcached started before the kubelet brought the file with the new `-m`.
+    """
+    missing = difference(pod, stateful_set)
+    if (pod["metadata"]["uid"], StepKind.RESIZE) in abilities.impossible or _no_resize(missing, abilities):
+        return False
+    wanted = (pod["metadata"].get("annotations") or {}).get(ITEM_MEMORY)
+    observation = running.get(pod["metadata"]["name"])
+    other = wanted is not None and observation is not None and observation.item_memory != int(wanted) * 2**20
+    return missing.resources or missing.item_memory or other
+
+
+def _failure(updated: Sequence[dict[str, Any]], now: dt.datetime) -> str:
+    """Return why a pod that has the newest template does not come up; empty when all do, or may still."""
+    for pod in sorted(updated, key=_ordinal):
+        if is_ready(pod) or _leaving(pod):
+            continue
+        if diagnose([pod]):
+            return f"pod {pod['metadata']['name']} does not start"
+        started = _running_since(pod)
+        if started is not None and now - started > _PATIENCE:
+            return f"pod {pod['metadata']['name']} runs for more than a minute and does not get ready"
+    return ""
+
+
+def _seconds_left(
+    pod: dict[str, Any], strategy: UpdateStrategy, now: dt.datetime, warming: Mapping[str, float]
+) -> float | None:
+    """Return how long the pod has to go on serving before it counts; None when it does not serve."""
+    since = ready_since(pod)
+    if since is None or _swapping(pod):
+        return None
+    return max(strategy.min_ready_seconds - (now - since).total_seconds(), warming.get(pod["metadata"]["name"], 0), 0)
+
+
+def ready_since(pod: dict[str, Any]) -> dt.datetime | None:
+    """Return since when the pod serves; None when it does not."""
+    if _leaving(pod):
+        return None
+    for condition in pod.get("status", {}).get("conditions", []):
+        if condition["type"] == "Ready" and condition["status"] == "True":
+            return dt.datetime.fromisoformat(condition["lastTransitionTime"])
+    return None
+
+
+def _running_since(pod: dict[str, Any]) -> dt.datetime | None:
+    for container in pod.get("status", {}).get("containerStatuses", []):
+        if container["name"] == CONTAINER and (running := container.get("state", {}).get("running")):
+            return dt.datetime.fromisoformat(running["startedAt"])
+    return None
+
+
+def _swapping(pod: dict[str, Any]) -> bool:
+    return SWAP_UNDER_WAY in (pod["metadata"].get("annotations") or {})
+
+
+def _leaving(pod: dict[str, Any]) -> bool:
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def _ordinal(pod: dict[str, Any]) -> int:
+    return int(pod["metadata"]["name"].rpartition("-")[2])

@@ -1,0 +1,5 @@
+"""`python -m kopf_sdk` is `kopf-sdk`."""
+
+from kopf_sdk.cli import main
+
+main()

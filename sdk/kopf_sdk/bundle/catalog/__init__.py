@@ -1,0 +1,1 @@
+"""File-based catalogs: bundles in channels, the upgrade edges between them, computed, checked and drawn."""

@@ -1,0 +1,76 @@
+"""What becomes of a rendered object: one of five fates, where it went, why, and what to do if it has no place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kopf_sdk.bundle.objects import Object, Ref
+
+__all__ = ["Disposition", "Fate", "Level", "Notice", "remedies"]
+
+
+class Disposition(StrEnum):
+    """The five fates. Every rendered object has exactly one."""
+
+    CSV = "csv"
+    FILE = "file"
+    TRANSFORMED = "transformed"
+    LEFT_OUT = "left out"
+    NO_PLACE = "no place"
+
+
+class Level(StrEnum):
+    """How much a notice weighs: an error stops the build."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """The fate of one object. `where` is a field of the CSV or a file, empty when it went nowhere."""
+
+    ref: Ref
+    disposition: Disposition
+    where: str = ""
+    reason: str = ""
+    source: str = ""
+    remedies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user should know about the translation, e.g. rights that become wider under OLM."""
+
+    level: Level
+    code: str
+    message: str
+    ref: Ref | None = None
+    hint: str = ""
+
+
+def remedies(obj: Object, *targets: str, values: str = "") -> tuple[str, ...]:
+    """Return the ways out for an object without a place, each as lines to paste into bundle.yaml.
+
+    Parameters
+    ----------
+    targets
+        The `map` targets that make sense for the object.
+    values
+        A chart value that makes the object disappear, if one is known.
+    """
+    head = f"{{kind: {obj.kind}, name: {_quoted(obj.name)}"
+    head += f", namespace: {obj.namespace}" if obj.namespace and obj.kind in {"Role", "RoleBinding"} else ""
+    template = f", see {obj.source}" if obj.source else ""
+    ways = [f"drop:\n- {head}, reason: why the operator works without it}}"]
+    ways.extend(f"map:\n- {head}, to: {target}}}" for target in targets)
+    if not targets:
+        ways.append(f"patches:\n- target: {head}}}\n  merge: {{kind: SomethingOlmTakes}}")
+    ways.append(f"values:\n  {values or '{}'}  # the value with which the chart leaves it out{template}")
+    return tuple(ways)
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if any(character in name for character in ":{}[],&*#?|<>=!%@`\"'") else name

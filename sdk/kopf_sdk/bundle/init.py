@@ -1,0 +1,122 @@
+"""A commented bundle.yaml to start with: what the chart already says, what is still missing, what has no place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kopf_sdk.bundle import yaml
+from kopf_sdk.bundle.chart import Chart
+from kopf_sdk.bundle.convert import Conversion
+from kopf_sdk.bundle.fate import Disposition, Fate, Level
+from kopf_sdk.bundle.metadata import CATEGORIES, Metadata
+
+__all__ = ["initial_config"]
+
+
+def initial_config(conversion: Conversion, chart: Chart) -> str:
+    """Return the text of a bundle.yaml. What is commented out is what the builder derives without it."""
+    metadata = conversion.metadata
+    parts = [
+        f"# How {metadata.package} becomes an OLM bundle. Everything here is optional; lines that are commented "
+        f"out show",
+        "# what is derived from the chart. The fields are described in the documentation of `kopf-sdk bundle`.",
+        "",
+        *_package(metadata),
+        "",
+        *_people(metadata, chart),
+        "",
+        *_install(conversion),
+        "",
+        *_resources(conversion),
+        *_stuck([fate for fate in conversion.fates if fate.disposition is Disposition.NO_PLACE]),
+        *_errors(conversion),
+    ]
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _package(metadata: Metadata) -> list[str]:
+    return [
+        "# -- package",
+        _derived("package", metadata.package),
+        _derived("version", str(metadata.version)),
+        _derived("channels", list(metadata.channels)),
+        "# replaces: the CSV that this one replaces; the catalog works it out from versions otherwise",
+        '# createdAt: "2026-01-01T00:00:00Z"  # or set SOURCE_DATE_EPOCH',
+    ]
+
+
+def _people(metadata: Metadata, chart: Chart) -> list[str]:
+    icon = f"  # the chart's: {chart.text('icon')}" if chart.text("icon") else ""
+    lines = ["# -- what people read", _derived("displayName", metadata.display_name)]
+    lines.append(
+        "# descriptionFile: description.md  "
+        "# " + ("README.md of the chart" if chart.readme else "Chart.yaml's description is short")
+    )
+    lines.append(_derived("icon", "logo.svg") + icon if metadata.icon is None else "# icon: found in the chart")
+    lines.append(_or_missing("keywords", list(metadata.keywords)))
+    lines.append(_or_missing("maintainers", [dict(item) for item in metadata.maintainers], "[{name: …, email: …}]"))
+    lines.append(_or_missing("provider", dict(metadata.provider), "{name: …, url: …}"))
+    lines.append(_or_missing("links", [dict(item) for item in metadata.links], "[{name: Documentation, url: …}]"))
+    lines.append(_or_missing("categories", list(metadata.categories), f"[…]  # of: {', '.join(CATEGORIES)}"))
+    lines.append(_derived("capabilities", metadata.capabilities))
+    lines.append(_derived("maturity", metadata.maturity))
+    lines.append(_or_missing("minKubeVersion", metadata.min_kube_version, "1.25.0"))
+    lines.append(_or_missing("repository", metadata.repository, "https://github.com/…"))
+    return lines
+
+
+def _install(conversion: Conversion) -> list[str]:
+    spec = conversion.csv.get("spec") or {}
+    modes = [mode["type"] for mode in spec.get("installModes") or () if mode["supported"]]
+    lines = ["# -- how it runs", _derived("installModes", modes)]
+    if conversion.watch.places:
+        lines.append(f"# watchNamespace: found by itself: {'; '.join(conversion.watch.places)}")
+    else:
+        lines.append(
+            "# watchNamespace: {env: WATCH_NAMESPACE}  # or {argument: --namespaces}, or {value: watchNamespaces}"
+        )
+    images = [image["image"] for image in spec.get("relatedImages") or ()]
+    lines.append("# images: {related: {name: reference}, pin: false}  # found: " + (", ".join(images) or "none"))
+    return lines
+
+
+def _resources(conversion: Conversion) -> list[str]:
+    owned = ((conversion.csv.get("spec") or {}).get("customresourcedefinitions") or {}).get("owned") or ()
+    lines = ["# -- resources", "# samples: [samples/]  # examples for the console, checked against the schemas"]
+    lines.extend(
+        f"#   {entry['kind']} ({entry['name']}, {entry['version']}): {len(entry.get('specDescriptors') or ())} fields"
+        for entry in owned
+    )
+    return lines
+
+
+def _stuck(fates: Sequence[Fate]) -> list[str]:
+    """Propose to drop what has no place, since the file must be complete; the other ways stand beside it."""
+    if not fates:
+        return []
+    lines = ["", "# -- objects of the chart without a place in a bundle: decide for each", "drop:"]
+    for fate in fates:
+        lines.append(f"# {fate.ref}: {fate.reason}")
+        ways = [way.split("\n", 1)[0].rstrip(":") for way in fate.remedies[1:]]
+        lines.append(f"# other ways: {', '.join(dict.fromkeys(ways))}; see `kopf-sdk bundle explain`")
+        first = fate.remedies[0] if fate.remedies else ""
+        lines.append(first.split("\n", 1)[1] if "\n" in first else f"# {first}")
+    return lines
+
+
+def _errors(conversion: Conversion) -> list[str]:
+    errors = [notice for notice in conversion.notices if notice.level is Level.ERROR]
+    lines = ["", "# -- still to be solved"] if errors else []
+    for notice in errors:
+        lines.append(f"# {notice.ref or notice.code}: {notice.message}")
+        if notice.hint:
+            lines.append(f"#   {notice.hint}")
+    return lines
+
+
+def _derived(key: str, value: object) -> str:
+    return "# " + yaml.dump({key: value}).rstrip("\n").replace("\n", "\n# ")
+
+
+def _or_missing(key: str, value: object, example: str = "[…]") -> str:
+    return _derived(key, value) if value else f"# {key}: {example}  # missing"

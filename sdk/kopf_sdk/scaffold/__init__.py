@@ -1,0 +1,1 @@
+"""Projects from templates: started, extended, rearranged and updated without losing what people wrote."""

@@ -1,0 +1,218 @@
+"""`kopf-sdk init`, `create`, `edit`, `update`: projects and what is in them, from templates."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from kopf_sdk.errors import SdkError
+from kopf_sdk.scaffold.merge import Plan, carry_out, plan
+from kopf_sdk.scaffold.project import FILE, Api, Project, Scope, load
+from kopf_sdk.scaffold.reload import run_reloading
+
+__all__ = ["create", "edit", "init", "run", "update"]
+
+_DONE = {"create": "created", "update": "updated", "delete": "deleted"}
+_HARMLESS = {".git", ".venv", "LICENSE", ".DS_Store", ".idea", ".vscode"}
+
+_folder = click.option(
+    "--project",
+    "root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="The project's folder; the current one by default.",
+)
+
+
+@click.command()
+@click.option("--domain", required=True, help="Domain of the API groups, like example.com.")
+@click.option("--name", help="Name of the project; that of the folder by default.")
+@click.option("--multigroup", is_flag=True, help="Prepare for several API groups.")
+@_folder
+def init(domain: str, name: str | None, multigroup: bool, root: Path) -> None:
+    """Start a project in an empty folder."""
+    root = root.resolve()
+    if (root / FILE).exists():
+        raise SdkError(f"{root / FILE} exists: this folder has a project already", hint="use 'kopf-sdk create api'")
+    if root.exists() and (there := sorted(entry.name for entry in root.iterdir() if entry.name not in _HARMLESS)):
+        raise SdkError(f"{root} is not empty: {', '.join(there[:5])}", hint="start in an empty folder")
+    project = Project(name=name or root.name, domain=domain, multigroup=multigroup)
+    _carry_out(root, project)
+    _generate(root)
+    where = "" if root == Path.cwd() else f" --project {root}"
+    _next(f"kopf-sdk create api --group GROUP --version v1alpha1 --kind Kind{where}")
+
+
+@click.group()
+def create() -> None:
+    """Add a kind, or its webhooks, to a project."""
+
+
+@create.command()
+@click.option("--group", required=True, help="First part of the API group, like cache.")
+@click.option("--version", required=True, help="Version of the API, like v1alpha1.")
+@click.option("--kind", required=True, help="The kind, like Memcached.")
+@click.option("--resource/--no-resource", default=True, help="Write the type, a sample, and the CRD.")
+@click.option("--controller/--no-controller", default=None, help="Write the controller (unless the kind has one).")
+@click.option("--namespaced", type=bool, default=True, help="Whether resources are in namespaces.")
+@click.option("--force", is_flag=True, help="Overwrite files that exist.")
+@_folder
+def api(  # noqa: PLR0917  # click calls it by keyword
+    group: str,
+    version: str,
+    kind: str,
+    resource: bool,
+    controller: bool | None,
+    namespaced: bool,
+    force: bool,
+    root: Path,
+) -> None:
+    """Add a kind: its type, its controller, a sample, a test."""
+    root = root.resolve()
+    project = load(root)
+    existing = project.find(group, version, kind)
+    if (
+        existing is not None
+        and not force
+        and (existing.resource or not resource)
+        and (existing.controller or not controller)
+    ):
+        raise SdkError(f"{group}/{version} {kind} exists already", hint="say --force to write its files anew")
+    groups = {one.group for one in project.apis}
+    if groups and group not in groups and not project.multigroup:
+        raise SdkError(
+            f"the project has the group {groups.pop()}, and room for one",
+            hint="run 'kopf-sdk edit --multigroup=true' first",
+        )
+    siblings = [one for one in project.apis if (one.group, one.kind) == (group, kind) and one.version != version]
+    if any(one.namespaced != namespaced for one in siblings):
+        raise SdkError(f"{kind} is {'namespaced' if not namespaced else 'cluster-wide'} in its other versions")
+    controlled = any(one.controller for one in siblings)
+    if controller and controlled:
+        raise SdkError(
+            f"{kind} has a controller already", hint="one controller reconciles all versions: --no-controller"
+        )
+    if not resource and existing is None:
+        raise SdkError(f"--no-resource: {group}/{version} {kind} is not defined here", hint="leave --no-resource out")
+    added = existing or Api(group=group, version=version, kind=kind, namespaced=namespaced, resource=resource)
+    wanted = replace(added, controller=added.controller or (not controlled if controller is None else controller))
+    _carry_out(root, project.with_api(wanted), anew=existing if force else None, force=force)
+    _generate(root)
+    _next("edit the type, then 'make generate'; complete the controller; 'make install run'")
+
+
+@create.command()
+@click.option("--group", required=True)
+@click.option("--version", required=True)
+@click.option("--kind", required=True)
+@click.option("--defaulting", is_flag=True, help="Fill in what the schema's defaults cannot.")
+@click.option("--validation", "--programmatic-validation", is_flag=True, help="Refuse what the schema and CEL cannot.")
+@click.option("--conversion", is_flag=True, help="Convert between versions.")
+@_folder
+def webhook(  # noqa: PLR0917  # click calls it by keyword
+    group: str, version: str, kind: str, defaulting: bool, validation: bool, conversion: bool, root: Path
+) -> None:
+    """Add webhooks to a kind."""
+    root = root.resolve()
+    project = load(root)
+    existing = project.find(group, version, kind)
+    if existing is None or not existing.resource:
+        raise SdkError(f"{group}/{version} {kind} does not exist", hint="create it with 'kopf-sdk create api'")
+    if not (defaulting or validation or conversion):
+        raise SdkError("no webhook is asked for", hint="say --defaulting, --validation or --conversion")
+    wanted = replace(
+        existing,
+        defaulting=existing.defaulting or defaulting,
+        validation=existing.validation or validation,
+        conversion=existing.conversion or conversion,
+    )
+    if wanted == existing:
+        raise SdkError(f"{group}/{version} {kind} has these webhooks already")
+    _carry_out(root, project.with_api(wanted))
+    _generate(root)
+
+
+@click.command()
+@click.option("--multigroup", type=bool, help="Whether there is room for several API groups; files move.")
+@click.option("--scope", type=click.Choice(["namespace", "cluster"]), help="What the operator watches by default.")
+@_folder
+def edit(multigroup: bool | None, scope: Scope | None, root: Path) -> None:
+    """Change how a project is laid out."""
+    root = root.resolve()
+    project = load(root)
+    if multigroup is None and scope is None:
+        raise SdkError("nothing to change", hint="say --multigroup=true|false or --scope=namespace|cluster")
+    if multigroup is False and len({one.group for one in project.apis}) > 1:
+        raise SdkError("the project has several API groups", hint="one group is all that fits without --multigroup")
+    wanted = replace(
+        project,
+        multigroup=project.multigroup if multigroup is None else multigroup,
+        scope=project.scope if scope is None else scope,
+    )
+    _carry_out(root, wanted)
+    _generate(root)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--reload", is_flag=True, help="Start it again after every change of a Python file.")
+@click.argument("command", nargs=-1, required=True)
+def run(reload: bool, command: tuple[str, ...]) -> int:
+    """Run a command, like `python main.py`, and with --reload again after every change."""
+    try:
+        return run_reloading(command, Path()) if reload else subprocess.run(command, check=False).returncode
+    except OSError as error:
+        raise SdkError(f"{command[0]}: {error.strerror}", hint="kopf-sdk run takes a command, or `bundle`") from error
+
+
+@click.command()
+@_folder
+def update(root: Path) -> None:
+    """Bring a project to the templates of this version of kopf-sdk, keeping what you wrote."""
+    root = root.resolve()
+    steps = _carry_out(root, load(root), conflicts_allowed=True)
+    if steps.conflicts:
+        raise SdkError(
+            f"both you and the templates changed the same lines of {', '.join(steps.conflicts)}",
+            hint="resolve what stands between <<<<<<< and >>>>>>>, then run 'make generate test'",
+        )
+    _generate(root)
+
+
+def _carry_out(
+    root: Path, project: Project, *, anew: Api | None = None, force: bool = False, conflicts_allowed: bool = False
+) -> Plan:
+    steps = plan(root, project, anew=anew, force=force)
+    if steps.conflicts and not conflicts_allowed:
+        raise SdkError(
+            f"what has to change in {', '.join(steps.conflicts)} was changed by hand",
+            hint="undo your change there, run the command again, and make the change again; nothing was written",
+        )
+    carry_out(steps)
+    console = Console(stderr=True, soft_wrap=True)
+    for change in steps.changes:
+        if change.kind != "unchanged":
+            console.print(
+                f"{_DONE[change.kind]:>9}  {escape(str(change.file.path.relative_to(root)))}", highlight=False
+            )
+    for path in steps.kept:
+        console.print(f"{'kept':>9}  {escape(path)}: no longer scaffolded, but you changed it", highlight=False)
+    return steps
+
+
+def _generate(root: Path) -> None:
+    """Run `kopf-sdk generate` in a process of its own: the project's modules have just changed."""
+    code = "from kopf_sdk.cli import main; main(['generate'])"
+    if subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode != 0:
+        raise SdkError(
+            "the files are written, but 'kopf-sdk generate' failed", hint="correct what it names, run it again"
+        )
+
+
+def _next(step: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"[bold]next:[/] {escape(step)}", highlight=False)

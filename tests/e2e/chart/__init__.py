@@ -1,0 +1,1 @@
+"""The chart, installed with Helm."""

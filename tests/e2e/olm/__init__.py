@@ -1,0 +1,1 @@
+"""What OLM does with our bundles and other people's; a package, so that its cluster ends with its tests."""

@@ -1,0 +1,97 @@
+"""Resources and pods for tests, with everything that a test does not talk about left at its default."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from memcached_operator.api.v1alpha1 import Memcached
+
+
+def memcached(name: str = "cache", *, namespace: str = "shop", generation: int = 1, **spec: Any) -> Memcached:
+    return Memcached.model_validate(
+        {
+            "metadata": {"name": name, "namespace": namespace, "uid": "uid-1", "generation": generation},
+            "spec": spec,
+        }
+    )
+
+
+NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+
+
+def pod(
+    name: str,
+    *,
+    ready: bool = True,
+    revision: str = "new",
+    leaving: bool = False,
+    ready_since: dt.datetime = NOW - dt.timedelta(days=1),
+    running: bool = True,
+    image: str = "memcached:2",
+    rest: str = "same",
+    arguments: str = "same",
+    memory: int = 64,
+    annotations: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """A pod; by default it is like `stateful_set`'s template."""
+    metadata: dict[str, Any] = {
+        "name": name,
+        "uid": f"uid-of-{name}",
+        "labels": {"controller-revision-hash": revision},
+        "annotations": _marks(image, rest, arguments, memory) | (annotations or {}),
+    }
+    if leaving:
+        metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    amounts = {"limits": {"memory": f"{memory * 2}Mi"}}
+    status: dict[str, Any] = {"name": "memcached", "resources": amounts, "state": {"waiting": {}}}
+    if running:
+        status["state"] = {"running": {"startedAt": ready_since.strftime("%Y-%m-%dT%H:%M:%SZ")}}
+    return {
+        "metadata": metadata,
+        "spec": {"containers": [{"name": "memcached", "image": image, "resources": amounts}]},
+        "status": {
+            "containerStatuses": [status],
+            "conditions": [
+                {
+                    "type": "Ready",
+                    "status": "True" if ready else "False",
+                    "lastTransitionTime": ready_since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                }
+            ],
+        },
+    }
+
+
+def stateful_set(
+    replicas: int,
+    *,
+    revision: str = "new",
+    generation: int = 2,
+    observed: int = 2,
+    image: str = "memcached:2",
+    rest: str = "same",
+    arguments: str = "same",
+    memory: int = 64,
+) -> dict[str, Any]:
+    container = {"name": "memcached", "image": image, "resources": {"limits": {"memory": f"{memory * 2}Mi"}}}
+    return {
+        "metadata": {"name": "cache", "generation": generation},
+        "spec": {
+            "replicas": replicas,
+            "template": {
+                "metadata": {"labels": {}, "annotations": _marks(image, rest, arguments, memory)},
+                "spec": {"containers": [container]},
+            },
+        },
+        "status": {"updateRevision": revision, "observedGeneration": observed},
+    }
+
+
+def _marks(image: str, rest: str, arguments: str, memory: int) -> dict[str, str]:
+    return {
+        "cache.example.com/rest": rest,
+        "cache.example.com/image": image,
+        "cache.example.com/arguments": arguments,
+        "cache.example.com/item-memory": str(memory),
+    }

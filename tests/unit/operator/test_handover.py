@@ -1,0 +1,84 @@
+"""What a spare pod is made of, and what is read from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from memcached_operator import naming
+from memcached_operator.children.stateful_set import stateful_set
+from memcached_operator.handover.spare import COPIER, Stage, labels, progress, served, spare_pod
+from memcached_operator.handover.step import returning
+from memcached_operator.operand import Operand
+from memcached_operator.surroundings import Surroundings
+from unit.operator.factory import memcached, pod
+
+
+def spare(**spec: Any) -> dict[str, Any]:
+    """The spare of a pod with half the memory that its resource asks for now."""
+    resource = memcached(warmRestart={"handover": True}, memory="128Mi", **spec)
+    template = stateful_set(resource, Operand(), Surroundings())["spec"]["template"]
+    old = pod("cache-0", image="memcached:old", memory=64)
+    old["status"]["podIP"] = "10.0.0.7"
+    old["spec"]["containers"][0]["ports"] = [{"name": "memcache", "containerPort": 11211}]
+    return spare_pod(resource, Operand(), old, template)
+
+
+def test_it_holds_what_either_pod_holds_with_the_old_ones_memcached() -> None:
+    made = spare()
+    keeper, copier = made["spec"]["containers"]
+    assert keeper["image"] == "memcached:old"
+    assert "--memory-limit=128" in keeper["command"]
+    assert "--listen=127.0.0.1" in keeper["command"]
+    assert copier["image"] == Operand().operator_image
+    assert "--source=10.0.0.7:11211" in copier["args"]
+    assert made["spec"]["restartPolicy"] == "Never"
+    assert served(made) == ("cache-0", "uid-of-cache-0")
+
+
+def test_no_service_budget_or_policy_takes_it_for_a_pod_of_the_cache() -> None:
+    resource = memcached()
+    assert not naming.selector(resource).items() <= labels(resource).items()
+
+
+def test_it_speaks_to_each_side_as_that_side_does() -> None:
+    arguments = spare(auth={"secretName": "users"}, tls={"secretName": "certificate"})["spec"]["containers"][1]["args"]
+    assert {"--target-tls", "--target-login"} <= set(arguments)
+    assert not {"--source-tls", "--source-login"} & set(arguments), "the old pod had neither"
+
+
+def seen(copier: dict[str, Any], keeper: dict[str, Any] | None = None, *, ready: bool = False) -> dict[str, Any]:
+    states = [
+        {"name": "memcached", "state": keeper or {"running": {}}},
+        {"name": COPIER, "state": copier, "ready": ready},
+    ]
+    return spare() | {"status": {"containerStatuses": states}}
+
+
+OLD, NEW = pod("cache-0"), pod("cache-0") | {"metadata": {"name": "cache-0", "uid": "another"}}
+WORKING: dict[str, Any] = {"running": {}}
+
+
+@pytest.mark.parametrize(
+    ("found", "now", "stage"),
+    [
+        (spare(), OLD, Stage.COPYING),
+        (seen(WORKING), OLD, Stage.COPYING),
+        (seen(WORKING, ready=True), OLD, Stage.COPIED),
+        (seen(WORKING), None, Stage.RETURNING),
+        (seen(WORKING, ready=True), NEW, Stage.RETURNING),
+        (seen({"terminated": {"exitCode": 0, "message": '{"copied": 5}'}}), NEW, Stage.DONE),
+        (seen({"terminated": {"exitCode": 1, "message": "too old"}}), OLD, Stage.FAILED),
+        (seen(WORKING, {"terminated": {"exitCode": 137}}), NEW, Stage.FAILED),
+        (seen({"waiting": {"reason": "ErrImagePull", "message": "no such image"}}), OLD, Stage.FAILED),
+    ],
+)
+def test_how_far_it_is_shows_in_the_pods_alone(found: dict[str, Any], now: dict[str, Any] | None, stage: Stage) -> None:
+    assert progress(found, now).stage is stage
+
+
+def test_a_pod_whose_items_are_on_their_way_does_not_count_as_one_that_serves() -> None:
+    assert set(returning([seen(WORKING)], [NEW])) == {"cache-0"}
+    assert set(returning([seen(WORKING, ready=True)], [OLD])) == set()
+    assert set(returning([seen(WORKING, ready=True)], [pod("cache-0", leaving=True)])) == {"cache-0"}

@@ -1,0 +1,3 @@
+module github.com/memcached-operator/tools/pause
+
+go 1.24.0
