@@ -35,7 +35,7 @@ demo: venv packages ## Start a local cluster, install the operator, use a cache 
 	@python demo/memcached_demo.py
 
 .PHONY: test
-test: venv packages lint ## Lint, types, unit, integration (real API server) and e2e (real pods) tests
+test: venv test-packages lint ## Lint, types, unit, integration (real API server) and e2e (real pods) tests
 	kopf-sdk tools build $(TEST_TOOLS)
 	$(MAKE) --no-print-directory check-generated
 	python -m pytest -m "not full" $(PYTEST_ARGS)
@@ -73,6 +73,10 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml sdk/pyproject.toml
 
 .PHONY: packages
 packages: venv ## Install the host's packages that the local cluster needs (Debian and Ubuntu, as root)
+	@kopf-sdk tools install-packages node images
+
+.PHONY: test-packages
+test-packages: venv ## Install what the tests need beside that
 	@kopf-sdk tools install-packages
 
 .PHONY: tools
@@ -97,12 +101,12 @@ fmt: venv ## Format the Python code
 	ruff check --fix .
 
 .PHONY: test-e2e
-test-e2e: venv packages ## The tests on a node with real pods
+test-e2e: venv test-packages ## The tests on a node with real pods
 	kopf-sdk tools build $(TEST_TOOLS)
 	python -m pytest -m "not full" tests/e2e $(PYTEST_ARGS)
 
 .PHONY: test-full
-test-full: venv packages lint ## What `make test` runs, and what takes longer
+test-full: venv test-packages lint ## What `make test` runs, and what takes longer
 	kopf-sdk tools build
 	python -m pytest $(PYTEST_ARGS)
 
@@ -160,7 +164,7 @@ catalog-build: bundle ## A file-based catalog with the bundle: catalog/
 ##@ Chart
 
 .PHONY: chart-test
-chart-test: venv packages ## Lint the chart, install it with every ci/*-values.yaml on a node, upgrade, package, push and pull it
+chart-test: venv test-packages ## Lint the chart, install it with every ci/*-values.yaml on a node, upgrade, package, push and pull it
 	kopf-sdk tools build node chart crane
 	ct lint --config ct.yaml --remote $(if $(shell git rev-parse --quiet --verify origin/main),origin,heads)
 	python -m pytest tests/unit/chart tests/integration/chart tests/e2e/chart $(PYTEST_ARGS)

@@ -34,7 +34,8 @@ NO_RESIZE = "this cluster cannot resize pods"
 """Why memory takes a rollout on Kubernetes before 1.33."""
 
 _PATIENCE = dt.timedelta(seconds=60)
-"""How long a new pod's memcached may run without becoming ready before the rollout counts as failed."""
+"""How long memcached may run without serving: before a new pod's rollout counts as failed, and before an old pod that
+did serve counts as one that has nothing to lose."""
 
 
 class StepKind(StrEnum):
@@ -108,9 +109,10 @@ class Rollout:
     planned
         What is ahead of every outdated pod, also of those that have to wait for their turn.
     wait
-        Seconds until a pod that serves has served long enough; 0 when that is not what the rollout waits for.
+        Seconds until time alone changes the plan; 0 when it does not: a pod has then served long enough, or been
+        silent for too long.
     filling
-        Names of those pods.
+        Names of the pods that have to serve for longer.
     stopped
         Why no further pod that serves is touched, when new ones do not come up.
     undecided
@@ -170,10 +172,11 @@ def plan(
 ) -> Rollout:
     """Choose what to do with which pods.
 
-    A pod that does not serve has nothing to lose and goes at once: a broken image must not block its own repair. Of
-    those that serve, the highest ordinals go, as many as the strategy allows to be away together, and none while a
-    new one fails. What interrupts nobody is done to all pods at once. Nothing is decided on a StatefulSet whose
-    controller has not seen the newest template: its `updateRevision` would be the old one.
+    A pod that never served has nothing to lose and goes at once: a broken image must not block its own repair. One that
+    fell silent keeps its items for a while: on a busy node a probe answers late. Of those that serve, the highest
+    ordinals go, as many as the strategy allows to be away together, and none while a new one fails. What interrupts
+    nobody is done to all pods at once. Nothing is decided on a StatefulSet whose controller has not seen the newest
+    template: its `updateRevision` would be the old one.
 
     Parameters
     ----------
@@ -214,28 +217,31 @@ def plan(
     remaining = {pod["metadata"]["name"]: _seconds_left(pod, strategy, now, warming or {}) for pod in pods}
     serving = sum(left == 0 for left in remaining.values())
     budget = strategy.max_unavailable - (stateful_set["spec"].get("replicas", 1) - serving)
-    stopped = _failure([pod for pod in pods if pod not in outdated or _swapping(pod)], now)
+    updated = [pod for pod in pods if pod not in outdated or _swapping(pod)]
+    stopped = _failure(updated, now)
     calm = [
         step
         for step in planned
         if step.kind is StepKind.ADOPT
         or (step.kind is StepKind.RESIZE and (abilities.warm or _running_since(step.pod) is not None))
     ]
+    silent = {step.name: left for step in planned if (left := _mercy(step.pod, now))}
     idle = [
         step if step.kind is StepKind.SWAP else Step(StepKind.REPLACE, step.pod)
         for step in planned
-        if step not in calm and not is_ready(step.pod)
+        if step not in calm and not is_ready(step.pod) and step.name not in silent
     ]
     busy = [step for step in planned if step not in calm and is_ready(step.pod)]
     under_way = [step for step in busy if _swapping(step.pod)]
     waiting = [step for step in busy if step not in under_way]
     filling = {name: left for name, left in remaining.items() if left and waiting and budget <= 0}
     allowed = 0 if stopped else max(budget, 0)
+    starting = [left for pod in updated if waiting and not stopped and (left := _patience_left(pod, now))]
     return Rollout(
         outdated=[pod["metadata"]["name"] for pod in outdated],
         steps=[*calm, *astray, *idle, *under_way, *waiting[:allowed]],
         planned=planned,
-        wait=min(filling.values(), default=0),
+        wait=min([*filling.values(), *silent.values(), *starting], default=0),
         filling=sorted(filling),
         stopped=stopped if waiting else "",
     )
@@ -273,10 +279,27 @@ def _failure(updated: Sequence[dict[str, Any]], now: dt.datetime) -> str:
             continue
         if diagnose([pod]):
             return f"pod {pod['metadata']['name']} does not start"
-        started = _running_since(pod)
-        if started is not None and now - started > _PATIENCE:
+        if _running_since(pod) is not None and not _patience_left(pod, now):
             return f"pod {pod['metadata']['name']} runs for more than a minute and does not get ready"
     return ""
+
+
+def _patience_left(pod: dict[str, Any], now: dt.datetime) -> float:
+    """Return how many seconds a pod that runs and does not serve still gets; 0 for any other."""
+    started, ready = _running_since(pod), _ready(pod)
+    if started is None or is_ready(pod) or _leaving(pod):
+        return 0
+    silent = max(started, dt.datetime.fromisoformat(ready["lastTransitionTime"])) if ready else started
+    return max((silent + _PATIENCE - now).total_seconds(), 0)
+
+
+def _mercy(pod: dict[str, Any], now: dt.datetime) -> float:
+    """Return for how many seconds a pod that served, and does not now, keeps what it holds; 0 where nothing is held."""
+    started, ready = _running_since(pod), _ready(pod)
+    if started is None or ready is None or _swapping(pod):
+        return 0
+    served = dt.datetime.fromisoformat(ready["lastTransitionTime"]) > started
+    return _patience_left(pod, now) if served else 0
 
 
 def _seconds_left(
@@ -291,12 +314,15 @@ def _seconds_left(
 
 def ready_since(pod: dict[str, Any]) -> dt.datetime | None:
     """Return since when the pod serves; None when it does not."""
-    if _leaving(pod):
+    ready = _ready(pod)
+    if _leaving(pod) or ready is None or ready["status"] != "True":
         return None
-    for condition in pod.get("status", {}).get("conditions", []):
-        if condition["type"] == "Ready" and condition["status"] == "True":
-            return dt.datetime.fromisoformat(condition["lastTransitionTime"])
-    return None
+    return dt.datetime.fromisoformat(ready["lastTransitionTime"])
+
+
+def _ready(pod: dict[str, Any]) -> dict[str, Any] | None:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return next((condition for condition in conditions if condition["type"] == "Ready"), None)
 
 
 def _running_since(pod: dict[str, Any]) -> dt.datetime | None:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from kopf_sdk.errors import SdkError
 
-__all__ = ["FEATURES", "Need", "install", "missing", "require"]
+__all__ = ["FEATURES", "Need", "docker_answers", "install", "missing", "require"]
 
 # Where administrators' programs are; often not on the PATH of a user.
 _SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -28,12 +28,14 @@ class Need:
     """Name of the package in Debian and Ubuntu; others call it the same or nearly so."""
     programs: tuple[str, ...]
     """Any of them will do; an absolute path is looked up as it is."""
+    docker: bool = False
+    """Whether docker will do as well, where its daemon answers."""
 
     def met(self) -> bool:
         path = f"{os.environ.get('PATH', '')}:{_SEARCH}"
         return any(
             Path(name).is_file() if name.startswith("/") else shutil.which(name, path=path) for name in self.programs
-        )
+        ) or (self.docker and docker_answers())
 
 
 _CONTROL_PLANE = (Need("iproute2", ("ip",)),)
@@ -57,11 +59,30 @@ _IMAGES = (
     Need("dpkg", ("dpkg-deb",)),
     Need("tar", ("tar",)),
     Need("debian-archive-keyring", ("/usr/share/keyrings/debian-archive-keyring.gpg",)),
-    Need("buildah", ("docker", "podman", "buildah")),
+    Need("buildah", ("podman", "buildah"), docker=True),
+)
+_TESTS = (
+    Need("busybox-static", ("/bin/busybox",)),
+    Need("dash", ("dash",)),
+    Need("git", ("git",)),
+    Need("gnupg", ("gpg",)),
 )
 
-FEATURES: dict[str, tuple[Need, ...]] = {"control-plane": _CONTROL_PLANE, "node": _NODE, "images": _IMAGES}
-"""What a part of the SDK needs on the host."""
+FEATURES: dict[str, tuple[Need, ...]] = {
+    "control-plane": _CONTROL_PLANE,
+    "node": _NODE,
+    "images": _IMAGES,
+    "tests": _TESTS,
+}
+"""What a part of the SDK, or the tests in its repository, need on the host."""
+
+
+def docker_answers() -> bool:
+    """Tell whether docker is here with its daemon: many machines have nothing but the client."""
+    if shutil.which("docker") is None:
+        return False
+    command = ["docker", "version", "--format", "{{.Server.Version}}"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def missing(features: Iterable[str]) -> list[str]:

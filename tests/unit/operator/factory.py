@@ -27,6 +27,7 @@ def pod(
     revision: str = "new",
     leaving: bool = False,
     ready_since: dt.datetime = NOW - dt.timedelta(days=1),
+    silent_since: dt.datetime | None = None,
     running: bool = True,
     image: str = "memcached:2",
     rest: str = "same",
@@ -34,13 +35,14 @@ def pod(
     memory: int = 64,
     annotations: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A pod; by default it is like `stateful_set`'s template."""
+    """A pod; by default it is like `stateful_set`'s template, and its memcached started when it got ready."""
     metadata: dict[str, Any] = {
         "name": name,
         "uid": f"uid-of-{name}",
         "labels": {"controller-revision-hash": revision},
         "annotations": _marks(image, rest, arguments, memory) | (annotations or {}),
     }
+    changed, serves = silent_since or ready_since, ready and not silent_since
     if leaving:
         metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     amounts = {"limits": {"memory": f"{memory * 2}Mi"}}
@@ -55,8 +57,8 @@ def pod(
             "conditions": [
                 {
                     "type": "Ready",
-                    "status": "True" if ready else "False",
-                    "lastTransitionTime": ready_since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    "status": "True" if serves else "False",
+                    "lastTransitionTime": changed.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 }
             ],
         },

@@ -68,9 +68,29 @@ def test_a_new_pod_has_to_fill_its_cache_before_the_next_one_goes() -> None:
     assert rollout.wait == 40
 
 
-def test_an_outdated_pod_that_does_not_serve_goes_at_once_because_it_has_nothing_to_lose() -> None:
+def test_an_outdated_pod_that_never_served_goes_at_once_because_it_has_nothing_to_lose() -> None:
     pods = [pod("cache-0", revision="old"), pod("cache-1", revision="old", ready=False), pod("cache-2", ready=False)]
     assert replaced(stateful_set(3), pods) == ["cache-1"]
+
+
+def test_a_pod_that_just_fell_silent_keeps_its_items_because_a_busy_node_answers_late() -> None:
+    late = pod("cache-0", revision="old", image="memcached:1", silent_since=NOW - dt.timedelta(seconds=20))
+    rollout = planned(stateful_set(2), [late, pod("cache-1", ready=False, running=False)])
+    assert (rollout.steps, rollout.wait) == ([], 40)
+    gone = pod("cache-0", revision="old", image="memcached:1", silent_since=NOW - dt.timedelta(seconds=60))
+    rollout = planned(stateful_set(2), [gone, pod("cache-1")])
+    assert [(step.name, step.kind) for step in rollout.steps] == [("cache-0", StepKind.REPLACE)]
+    warm = plan(stateful_set(1), [late], UpdateStrategy(), now=NOW, abilities=EVERYTHING)
+    assert (warm.steps, warm.wait) == ([], 40), "what it shall start with is tried first, while it serves"
+
+
+def test_a_new_pod_is_looked_at_again_when_its_time_to_get_ready_is_over() -> None:
+    starting = pod("cache-1", ready=False, ready_since=NOW - dt.timedelta(seconds=10))
+    rollout = planned(stateful_set(2), [pod("cache-0", revision="old", image="memcached:1"), starting])
+    assert (rollout.stopped, rollout.wait) == ("", 50)
+    late = pod("cache-1", silent_since=NOW - dt.timedelta(seconds=10))
+    rollout = planned(stateful_set(2), [pod("cache-0", revision="old", image="memcached:1"), late])
+    assert (rollout.stopped, rollout.wait) == ("", 50), "it served for a day"
 
 
 def test_a_pod_on_its_way_out_is_not_deleted_again() -> None:

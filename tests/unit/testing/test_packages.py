@@ -34,16 +34,16 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     features = {
         "cluster": (Need("runner", ("runner",)), Need("network", ("bridge", f"{tmp_path}/cni/bridge"))),
-        "images": (Need("builder", ("docker", "builder")),),
+        "images": (Need("builder", ("podman", "builder"), docker=True),),
     }
     monkeypatch.setattr(packages, "FEATURES", features)
     return tmp_path
 
 
-def program(host: Path, name: str) -> None:
+def program(host: Path, name: str, script: str = "") -> None:
     path = host / name
     path.parent.mkdir(exist_ok=True)
-    path.write_text("#!/bin/sh\n")
+    path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
 
 
@@ -58,13 +58,20 @@ def test_everything_missing_is_listed_with_the_command(host: Path) -> None:
 
 
 def test_any_alternative_will_do(host: Path) -> None:
-    program(host, "bin/docker")
+    program(host, "bin/podman")
     program(host, "cni/bridge")
     assert missing(["cluster", "images"]) == ["runner"]
 
 
-def test_nothing_is_done_when_nothing_is_missing(host: Path) -> None:
+def test_docker_counts_where_its_daemon_answers(host: Path) -> None:
+    program(host, "bin/docker", "exit 1")
+    assert missing(["images"]) == ["builder"], "the client alone builds nothing"
     program(host, "bin/docker")
+    assert missing(["images"]) == []
+
+
+def test_nothing_is_done_when_nothing_is_missing(host: Path) -> None:
+    program(host, "bin/podman")
     said = console()
     assert install(said, ["images"]) == []
     assert said.export_text() == ""

@@ -16,6 +16,7 @@ from pathlib import Path
 from kopf_sdk.errors import SdkError
 from kopf_sdk.testing.images.base import base_image
 from kopf_sdk.testing.images.definition import load_definitions
+from kopf_sdk.testing.packages import docker_answers
 
 __all__ = ["TOOLS", "Settings", "build", "choose_tool", "qualified"]
 
@@ -48,9 +49,7 @@ def choose_tool(wanted: str | None = None) -> str:
         It is not installed, or nothing is; for docker also when its daemon does not answer.
     """
     for tool in [wanted] if wanted else TOOLS:
-        if shutil.which(tool) is None:
-            continue
-        if tool != "docker" or _succeeds(["docker", "version", "--format", "{{.Server.Version}}"]):
+        if docker_answers() if tool == "docker" else shutil.which(tool):
             return tool
     if wanted == "docker" and shutil.which("docker"):
         raise SdkError(
