@@ -79,10 +79,11 @@ FEATURES: dict[str, tuple[Need, ...]] = {
 
 def docker_answers() -> bool:
     """Tell whether docker is here with its daemon: many machines have nothing but the client."""
-    if shutil.which("docker") is None:
-        return False
     command = ["docker", "version", "--format", "{{.Server.Version}}"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def missing(features: Iterable[str]) -> list[str]:

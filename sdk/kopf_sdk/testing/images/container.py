@@ -196,10 +196,3 @@ def _run(command: Sequence[str], what: str, *, quiet: bool, environment: Mapping
             if "pull" in last or not quiet
             else None,
         )
-
-
-def _succeeds(command: Sequence[str]) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
