@@ -10,6 +10,8 @@ __all__ = ["ETCD_QUOTA", "Capacity", "capacity"]
 
 RESYNC_SECONDS = 600.0
 """The runtime's default: every resource is reconciled once in this time."""
+ENOUGH = 1000
+"""Resources that must have been measured: of a hundred, start-up and noise are more than what they take."""
 ETCD_QUOTA = 2.0
 """GiB that etcd takes before it refuses writes, unless it is told otherwise (8 is the most that is advised)."""
 
@@ -43,10 +45,10 @@ class Capacity:
 
 
 def capacity(report: Report, resources: int, shards: int = 1) -> Capacity | None:
-    """Calculate from what was measured on the largest size; None when a part of that is missing."""
+    """Calculate from what was measured on the largest size; None when a part of that is missing, or too small."""
     largest = max((size for size in sizes(report) if load(report, "ours", size, "resources")), default=0)
     care, start = (report.get("care") or {}).get("ours"), (report.get("start") or {}).get("ours")
-    if not largest or not care or not start or "restart" not in care:
+    if not care or not start or "restart" not in care or min(largest, care["made"]["resources"]) < ENOUGH:
         return None
     measured = {
         key: load(report, "ours", largest, key) or 0.0

@@ -104,6 +104,13 @@ def test_nothing_is_claimed_of_a_run_that_measured_nothing() -> None:
     assert "Not calculated" in pages(empty)["performance.md"]
 
 
+def test_a_hundred_resources_are_too_few_to_calculate_with() -> None:
+    few = report()
+    few["care"]["ours"]["made"] = run("ours", 100, 2, 6, 3.0)
+    assert capacity(report(), 50_000) is not None
+    assert capacity(few, 50_000) is None
+
+
 def test_the_page_says_how_much_the_control_plane_alone_takes() -> None:
     alone = {"resources": 1000, "resources_per_second": 100.0, "children_per_resource": 6}
     text = pages(report(floor=alone))["performance.md"]
