@@ -149,8 +149,8 @@ docker-build: venv ## The operator's image: IMG=… CONTAINER_TOOL=docker|podman
 	kopf-sdk images build --tag $(IMG) $(if $(CONTAINER_TOOL),--container-tool $(CONTAINER_TOOL)) $(foreach arg,$(BUILD_ARGS),--build-arg $(arg))
 
 .PHONY: docker-push
-docker-push: venv ## Push IMG to its registry, with the container tool that built it
-	$(or $(CONTAINER_TOOL),$(notdir $(firstword $(shell command -v docker podman buildah)))) push $(IMG)
+docker-push: venv ## Push IMG to its registry, with the container tool that built it (PUSH_ARGS=--plain-http)
+	kopf-sdk images push $(IMG) $(if $(CONTAINER_TOOL),--container-tool $(CONTAINER_TOOL)) $(PUSH_ARGS)
 
 .PHONY: bundle-build
 bundle-build: bundle ## The bundle's image BUNDLE_IMG, as an archive: dist/bundle.tar

@@ -220,7 +220,10 @@ def _slower(report: Report) -> Iterator[str]:
 def _beyond(report: Report) -> Iterator[str]:
     found = [calculated for shards in SHARDS if (calculated := capacity(report, BEYOND, shards)) is not None]
     if not found:
-        yield "Not calculated: this run did not measure what it takes (1,000 resources, the parts `load`, `care` and `start`)."
+        yield (
+            "Not calculated: this run did not measure what it takes "
+            "(1,000 resources, the parts `load`, `care` and `start`)."
+        )
         yield ""
         return
     yield (

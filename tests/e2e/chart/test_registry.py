@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import pytest
 import yaml
 
 from e2e.chart.conftest import CHART, PROJECT, Helm
-from kopf_sdk.testing.tools import binary
+from oci_registry import serving
 
 pytestmark = pytest.mark.node
 
@@ -24,28 +22,8 @@ NAMESPACE = "from-registry"
 @pytest.fixture(scope="module")
 def registry() -> Iterator[str]:
     """Address of an empty registry, served over plain HTTP from memory."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [binary("crane"), "registry", "serve", "--address", f"127.0.0.1:{port}"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert server.poll() is None, "the registry ended"
-                assert time.monotonic() < deadline, "no registry after 30 s"
-                time.sleep(0.05)
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
+    with serving() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

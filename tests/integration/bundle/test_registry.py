@@ -6,10 +6,7 @@ import base64
 import json
 import os
 import re
-import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +15,7 @@ from typing import Any
 import pytest
 
 from integration.bundle.test_catalog import channels, make_version, stream
-from integration.bundle.tools import BUILT_TOOLS, ROOT, run, tool
+from integration.bundle.tools import BUILT_TOOLS, ROOT, run
 from kopf_sdk.bundle import yaml
 from kopf_sdk.bundle.bundle_dir import load_bundle
 from kopf_sdk.bundle.catalog.build import CatalogOptions, catalog_from_template
@@ -30,25 +27,14 @@ from kopf_sdk.bundle.render import RenderOptions, fetch_chart, render
 from kopf_sdk.errors import SdkError
 from kopf_sdk.olm.source import open_source
 from kopf_sdk.testing.cluster.kubectl import Kubectl
+from oci_registry import serving
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def registry() -> Iterator[str]:
     """A registry on loopback; its host and port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    server = subprocess.Popen(
-        [tool("crane"), "registry", "serve", "--address", address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) == 0:
-                break
-        time.sleep(0.1)
-    yield address
-    server.terminate()
-    server.wait(10)
+    with serving() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

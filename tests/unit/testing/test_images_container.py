@@ -121,3 +121,12 @@ def test_failure_shows_what_the_tool_said(tools: Path, monkeypatch: pytest.Monke
         SdkError, match=r"building docker\.io/my/operator:v1 failed(.|\n)*step 3 failed: no such package"
     ):
         container.build("buildah", settings(), quiet=True)
+
+
+@pytest.mark.parametrize("tool", container.TOOLS)
+def test_every_tool_pushes(tools: Path, tool: str) -> None:
+    assert container.push(tool, "my/operator:v1") == "docker.io/my/operator:v1"
+    container.push(tool, "127.0.0.1:5000/operator:v1", plain_http=True)
+    first, second = calls()
+    assert first == [tool, "push", "docker.io/my/operator:v1"]
+    assert ("--tls-verify=false" in second) is (tool != "docker")

@@ -17,6 +17,8 @@ from kopf_sdk.testing.images.weigh import weigh
 
 __all__ = ["images"]
 
+_TOOL = click.option("--container-tool", type=click.Choice(container.TOOLS), help="The first that works when left out.")
+_QUIET = click.option("--quiet", is_flag=True, help="Show the container tool's output only when it fails.")
 _OUTPUT = click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 
 
@@ -49,11 +51,11 @@ def _base(names: tuple[str, ...], refresh: bool, output: str) -> None:
 @click.option("--tag", required=True, metavar="IMAGE", help="Name of the image, as my/memcached-operator:v0.0.1.")
 @click.option("--file", "file", type=click.Path(path_type=Path), default="operator/Containerfile", show_default=True)
 @click.option("--context", type=click.Path(path_type=Path, file_okay=False), default=".", show_default=True)
-@click.option("--container-tool", type=click.Choice(container.TOOLS), help="The first that works when left out.")
+@_TOOL
 @click.option("--build-arg", "build_args", multiple=True, metavar="NAME=VALUE", help="BASE_IMAGE, PIP_INDEX_URL, ...")
 @click.option("--local-base", is_flag=True, help="Stand on images made from packages: no registry is needed.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Save the image to this tar as well.")
-@click.option("--quiet", is_flag=True, help="Show the container tool's output only when it fails.")
+@_QUIET
 def _build(
     *,
     tag: str,
@@ -71,6 +73,16 @@ def _build(
     arguments = dict(_named(argument) for argument in build_args)
     settings = container.Settings(tag, file, context, arguments, local_base)
     click.echo(container.build(container.choose_tool(container_tool), settings, output=output, quiet=quiet))
+
+
+@images.command("push")
+@click.argument("image")
+@_TOOL
+@click.option("--plain-http", is_flag=True, help="The registry has no TLS.")
+@_QUIET
+def _push(image: str, container_tool: str | None, plain_http: bool, quiet: bool) -> None:
+    """Push IMAGE to its registry with docker, podman or buildah, and print its full name."""
+    click.echo(container.push(container.choose_tool(container_tool), image, plain_http=plain_http, quiet=quiet))
 
 
 def _named(argument: str) -> tuple[str, str]:

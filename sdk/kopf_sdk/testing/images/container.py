@@ -18,7 +18,7 @@ from kopf_sdk.testing.images.base import base_image
 from kopf_sdk.testing.images.definition import load_definitions
 from kopf_sdk.testing.packages import docker_answers
 
-__all__ = ["TOOLS", "Settings", "build", "choose_tool", "qualified"]
+__all__ = ["TOOLS", "Settings", "build", "choose_tool", "push", "qualified"]
 
 TOOLS = ("docker", "podman", "buildah")
 
@@ -114,6 +114,31 @@ def build(tool: str, settings: Settings, *, output: Path | None = None, quiet: b
     return tag
 
 
+def push(tool: str, tag: str, *, plain_http: bool = False, quiet: bool = False) -> str:
+    """Push the image to the registry that its name begins with.
+
+    Parameters
+    ----------
+    plain_http
+        Talk to a registry without TLS. Docker has no such flag: it does that on loopback, elsewhere where its daemon's
+        `insecure-registries` says so.
+
+    Returns
+    -------
+    str
+        The image's full name.
+
+    Raises
+    ------
+    SdkError
+        The tool failed; with the end of what it printed when that was not shown (`quiet`).
+    """
+    full = qualified(tag)
+    insecure = ["--tls-verify=false"] if plain_http and tool != "docker" else []
+    _run([tool, "push", *insecure, full], f"pushing {full}", quiet=quiet)
+    return full
+
+
 def _with_bases(tool: str, given: Mapping[str, str], *, local: bool) -> tuple[dict[str, str], bool]:
     """Build arguments with our own bases put in and imported; the second value is whether nothing has to be pulled."""
     arguments = dict(given)
@@ -193,6 +218,6 @@ def _run(command: Sequence[str], what: str, *, quiet: bool, environment: Mapping
             f"{what} failed: {command[0]} exited with {done.returncode}{':' if last else ''}\n{last}".rstrip(),
             hint="is no registry reachable? Base images made from packages: --local-base, with make "
             f"BUILD_ARGS=BASE_IMAGE={load_definitions()['python'].reference}"
-            if "pull" in last or not quiet
+            if "build" in command[1:2] and ("pull" in last or not quiet)
             else None,
         )
