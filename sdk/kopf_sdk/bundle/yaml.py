@@ -184,6 +184,8 @@ def _scalar(loader: Any, event: Any) -> Any:
     if not event.implicit[0]:
         if event.tag in {None, "!", "tag:yaml.org,2002:str"} or event.implicit[1]:
             return text
+        if event.tag == "tag:yaml.org,2002:merge":
+            return _MERGE
         return loader.construct_object(_yaml.ScalarNode(event.tag, text, event.start_mark))
     known = _PLAIN.get(text, _NO_KEY)
     if known is not _NO_KEY:

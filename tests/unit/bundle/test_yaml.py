@@ -38,6 +38,10 @@ def test_anchors_and_merge_keys() -> None:
     assert yaml.load(text) == {"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 3}, "e": {"b": 1, "c": 2}, "f": "<<"}
 
 
+def test_a_merge_key_may_bear_its_tag() -> None:
+    assert yaml.load("a: &x {b: 1}\nd:\n  !!merge <<: *x\n  c: 3\n")["d"] == {"b": 1, "c": 3}
+
+
 def test_several_documents() -> None:
     assert list(yaml.load_all("a: 1\n---\n---\n- b\n")) == [{"a": 1}, None, ["b"]]
 
