@@ -14,7 +14,7 @@ class _Absent:
 
 
 ABSENT = _Absent()
-_EMPTY: tuple[Any, ...] = (None, {}, [])
+_EMPTY: tuple[Any, ...] = ({}, [])
 
 
 class Difference(NamedTuple):
@@ -30,6 +30,7 @@ class Difference(NamedTuple):
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:
     """Yield every field in which two values differ."""
+    before, after = (ABSENT if value is None else value for value in (before, after))
     if before in _EMPTY and (after is ABSENT or after in _EMPTY):
         return
     if before is ABSENT and after in _EMPTY:

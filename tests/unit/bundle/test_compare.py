@@ -13,6 +13,10 @@ def test_nulls_and_empty_values_are_nothing() -> None:
     assert found({"a": None, "b": {}, "c": 1}, {"c": 1, "d": []}) == []
 
 
+def test_a_null_is_as_good_as_no_field() -> None:
+    assert list(differences({"a": None}, {"a": {"b": 1}})) == list(differences({}, {"a": {"b": 1}}))
+
+
 def test_named_items_are_matched_by_name() -> None:
     before = {"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}
     after = {"env": [{"name": "B", "value": "2"}, {"name": "A", "value": "3"}]}
