@@ -43,6 +43,12 @@ class InstallNamespace:
         """Return the text with every mention of the namespace replaced."""
         return self._pattern.sub(lambda _: replacement, text) if self.name in text else text
 
+    def replace_in_pod(self, text: str, replacement: str, where: str) -> str:
+        """Return a text of a pod with every mention replaced; `where` may say that the whole of it is a namespace."""
+        if not self.distinct and text == self.name and "namespace" in where.lower():
+            return replacement
+        return self.replace(text, replacement)
+
     def mentions(self, value: Any, path: str = "") -> Iterator[str]:
         """Yield the field path of every text in `value` that mentions the namespace."""
         if isinstance(value, Mapping):
@@ -124,9 +130,7 @@ def expand_in_pod(pod: dict[str, Any], namespace: InstallNamespace, services: Ma
 def _expanded(text: str, where: str, namespace: InstallNamespace, services: Mapping[str, str], variable: str) -> str:
     for service, replacement in services.items():
         text = _dns_name(text, service, replacement)
-    if not namespace.distinct and text == namespace.name and "namespace" in where.lower():
-        return variable
-    return namespace.replace(text, variable)
+    return namespace.replace_in_pod(text, variable, where)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def _explain(world: World, difference: Difference, obj: Object, moved: Collectio
     if ".volumeMounts" in path or pod_field.startswith("volumes"):
         return _explain_volume(world, difference, obj)
     if isinstance(before, str) and isinstance(after, str) and (".args" in path or ".command" in path):
-        return _explain_text(world, before, after)
+        return _explain_text(world, difference)
     return ""
 
 
@@ -97,7 +97,7 @@ def _explain_env(world: World, difference: Difference) -> str:
     if path.endswith(".value") and after is ABSENT:
         return "target-namespaces"
     if isinstance(before, str) and isinstance(after, str):
-        return _explain_text(world, before, after)
+        return _explain_text(world, difference)
     return "target-namespaces" if "valueFrom" in path and "metadata.annotations" in str(after) else ""
 
 
@@ -110,7 +110,8 @@ def _added_variable(entry: Mapping[str, Any]) -> str:
     return "target-namespaces" if "olm.targetNamespaces" in path else ""
 
 
-def _explain_text(world: World, before: str, after: str) -> str:
+def _explain_text(world: World, difference: Difference) -> str:
+    path, before, after = difference
     expected = before
     for backend_service, deployment in _webhook_services(world):
         if backend_service in expected and olm_service_name(deployment) in after:
@@ -119,13 +120,13 @@ def _explain_text(world: World, before: str, after: str) -> str:
     if "$(OLM_TARGET_NAMESPACES)" in after:
         return "target-namespaces"
     for variable in ("$(POD_NAMESPACE)", "$(OLM_INSTALL_NAMESPACE)"):
-        if variable in after and world.namespace.replace(expected, variable) == after:
+        if variable in after and world.namespace.replace_in_pod(expected, variable, path) == after:
             return "service-name" if renamed else "install-namespace"
     if renamed and expected == after:
         return "service-name"
     if "$(" in after and after.count("$(") > before.count("$("):
         variable = f"$({after.partition('$(')[2].partition(')')[0]})"
-        if world.namespace.replace(expected, variable) == after:
+        if world.namespace.replace_in_pod(expected, variable, path) == after:
             return "install-namespace"
     return ""
 

@@ -1,0 +1,71 @@
+"""A rendering as a whole: what the steps make of it together, and that OLM installs the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kopf_sdk.bundle.bundle_dir import bundle_from_files
+from kopf_sdk.bundle.chart import Chart
+from kopf_sdk.bundle.config import Config
+from kopf_sdk.bundle.convert import Conversion, convert
+from kopf_sdk.bundle.diff import compare_bundle
+from kopf_sdk.bundle.fate import Fate, Level
+from kopf_sdk.bundle.metadata import gather_metadata
+from kopf_sdk.bundle.objects import parse_stream
+from kopf_sdk.bundle.profile import PROFILES
+
+CHART = Chart({"name": "op", "version": "1.0.0"})
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: op, namespace: NAMESPACE}
+spec:
+  selector: {matchLabels: {app: op}}
+  template:
+    metadata: {annotations: null, labels: {app: op}}
+    spec:
+      containers: [{name: manager, image: "example.com/op:1", env: null}]
+"""
+
+
+def converted(text: str, *, namespace: str = "", **config: Any) -> Conversion:
+    settings = Config(**config)
+    return convert(
+        parse_stream(text),
+        chart=CHART,
+        config=settings,
+        metadata=gather_metadata(CHART, settings),
+        profile=PROFILES["olm-v0"],
+        namespace=namespace,
+    )
+
+
+def errors(conversion: Conversion) -> list[str]:
+    """Return what stands in the way of the bundle, and what OLM would install otherwise than Helm."""
+    bundle = bundle_from_files("", {path: text.encode() for path, text in conversion.files.items()})
+    notices = [*conversion.notices, *compare_bundle(conversion, bundle)]
+    return [notice.message for notice in notices if notice.level is Level.ERROR]
+
+
+def fate(conversion: Conversion, kind: str, name: str) -> Fate:
+    return next(item for item in conversion.fates if (item.ref.kind, item.ref.name) == (kind, name))
+
+
+def deployment(conversion: Conversion) -> Any:
+    return conversion.csv["spec"]["install"]["spec"]["deployments"][0]["spec"]
+
+
+def test_null_fields_make_no_difference() -> None:
+    assert errors(converted(DEPLOYMENT.replace("NAMESPACE", "somewhere"))) == []
+
+
+def test_a_namespace_with_a_common_name_is_found_where_the_variable_is_called_after_it() -> None:
+    text = DEPLOYMENT.replace("NAMESPACE", "op").replace("env: null", "env: [{name: OPERATOR_NAMESPACE, value: op}]")
+
+    conversion = converted(text)
+
+    assert errors(conversion) == []
+    assert deployment(conversion)["template"]["spec"]["containers"][0]["env"][-1] == {
+        "name": "OPERATOR_NAMESPACE",
+        "value": "$(POD_NAMESPACE)",
+    }
