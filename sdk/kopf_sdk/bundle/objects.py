@@ -15,7 +15,7 @@ from kopf_sdk.errors import SdkError
 
 __all__ = ["Object", "Ref", "by_kind", "labels_match", "parse_stream", "pod_spec", "selects"]
 
-_SEPARATOR = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
+_SEPARATOR = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
 _SOURCE = re.compile(r"^# Source: (?P<path>\S.*)$", re.MULTILINE)
 _CONTENT = re.compile(r"^(?!\s*(?:#.*)?$)", re.MULTILINE)
 
@@ -134,9 +134,14 @@ def parse_stream(text: str, *, source: str = "the rendering") -> list[Object]:
     """
     objects: list[Object] = []
     template = ""
-    for number, (document, line) in enumerate(_documents(text), start=1):
+    number = 0
+    for document, line in _documents(text):
+        # Helm writes the source before a file; where the file starts with a separator, into a document of its own.
         found = _SOURCE.search(document)
         template = found["path"] if found else template
+        if not _CONTENT.search(document):
+            continue
+        number += 1
         where = f"{source}, document {number} (line {line}{', ' + template if template else ''})"
         for data in yaml.load_all(document, source=where):
             for item in _flatten(data, where):
@@ -151,12 +156,11 @@ def _documents(text: str) -> Iterator[tuple[str, int]]:
     start, line = 0, 1
     for match in [*_SEPARATOR.finditer(text), None]:
         document = text[start : match.start() if match else len(text)]
-        if _CONTENT.search(document):
-            yield document, line
+        below = document.startswith("\n")
+        yield document[below:], line + below
         if match:
             line += text.count("\n", start, match.end())
-            start = match.end() + 1
-            line += 1
+            start = match.end()
 
 
 def _flatten(data: Any, where: str) -> Iterator[Mapping[str, Any]]:

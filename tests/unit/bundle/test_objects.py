@@ -35,6 +35,31 @@ items:
     assert objects[2].hooks == ("pre-install", "post-install")
 
 
+def test_a_source_may_stand_in_a_document_of_its_own() -> None:
+    text = """---
+# Source: chart/templates/a.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a}
+---
+# Source: chart/crds/b.yaml
+
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: b}
+"""
+    assert [obj.source for obj in parse_stream(text)] == ["chart/templates/a.yaml", "chart/crds/b.yaml"]
+    with pytest.raises(SdkError, match=r"document 2 \(line 10, chart/crds/b.yaml\)"):
+        parse_stream(text.replace("metadata: {name: b}", ""))
+
+
+def test_a_document_may_start_beside_its_separator() -> None:
+    text = "--- # first\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\n--- {apiVersion: v1, kind: Pod, metadata: {name: b}}\n"
+
+    assert [obj.name for obj in parse_stream(text)] == ["a", "b"]
+
+
 def test_a_custom_resource_that_ends_in_list_is_no_list() -> None:
     text = "apiVersion: x.io/v1\nkind: AllowList\nmetadata: {name: a}\nitems: [1]\n"
 
