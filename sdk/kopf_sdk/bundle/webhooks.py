@@ -216,7 +216,8 @@ def _backend(client: Mapping[str, Any], rendering: _Rendering) -> Backend | str:
     reference = client.get("service") or {}
     name = str(reference.get("name", ""))
     home = str(reference.get("namespace") or rendering.namespace)
-    service = rendering.services.get((home, name))
+    # Files of crds/ are no templates: a namespace in them is the one that the project has in mind. OLM writes its own.
+    service = rendering.services.get((home, name)) or rendering.services.get((rendering.namespace, name))
     if service is None:
         return f"its Service {home}/{name} is not in the rendering"
     port = int(reference.get("port") or 443)

@@ -128,3 +128,18 @@ def test_conversion_webhooks_of_one_path_are_one_definition() -> None:
     result = plan(*crds)
 
     assert [definition["conversionCRDs"] for definition in result.definitions] == [["as.x.io", "bs.x.io"]]
+
+
+def test_a_crd_may_name_the_namespace_that_its_project_has_in_mind() -> None:
+    conversion = {
+        "strategy": "Webhook",
+        "webhook": {"clientConfig": {"service": {"name": "hook", "namespace": "op-system", "path": "/convert"}}},
+    }
+    crd = obj("CustomResourceDefinition", "xs.example.com", spec={"names": {"plural": "xs"}, "conversion": conversion})
+
+    found = plan(crd)
+
+    assert found.notices == []
+    assert [(item["deploymentName"], item["conversionCRDs"]) for item in found.definitions] == [
+        ("op", ["xs.example.com"])
+    ]
