@@ -9,7 +9,7 @@ from kopf_sdk.bundle.chart import Chart
 from kopf_sdk.bundle.config import Config
 from kopf_sdk.bundle.convert import Conversion, convert
 from kopf_sdk.bundle.diff import compare_bundle
-from kopf_sdk.bundle.fate import Fate, Level
+from kopf_sdk.bundle.fate import Disposition, Fate, Level
 from kopf_sdk.bundle.metadata import gather_metadata
 from kopf_sdk.bundle.objects import parse_stream
 from kopf_sdk.bundle.profile import PROFILES
@@ -69,3 +69,20 @@ def test_a_namespace_with_a_common_name_is_found_where_the_variable_is_called_af
         "name": "OPERATOR_NAMESPACE",
         "value": "$(POD_NAMESPACE)",
     }
+
+
+def test_a_crd_that_serves_no_version_is_left_out() -> None:
+    crd = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: olds.example.com}
+spec:
+  group: example.com
+  names: {kind: Old, plural: olds}
+  scope: Namespaced
+  versions: [{name: v1, served: false, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+"""
+    conversion = converted(f"{DEPLOYMENT.replace('NAMESPACE', 'somewhere')}\n---{crd}")
+
+    assert errors(conversion) == []
+    assert fate(conversion, "CustomResourceDefinition", "olds.example.com").disposition is Disposition.LEFT_OUT

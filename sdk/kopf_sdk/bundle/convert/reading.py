@@ -78,7 +78,12 @@ def collect(draft: Draft) -> None:
             draft.deployments[obj.name] = obj
             draft.specs[obj.name] = _deployment_spec(draft, obj)
     for obj in draft.all("CustomResourceDefinition"):
-        draft.crds.append((obj, read_crd(obj.data)))
+        crd = read_crd(obj.data)
+        if crd.served:
+            draft.crds.append((obj, crd))
+        else:
+            reason = "none of its versions is served: nobody can use it, and OLM would wait for it in vain"
+            draft.fate(obj, Disposition.LEFT_OUT, "", reason)
 
 
 def _deployment_spec(draft: Draft, obj: Object) -> dict[str, Any]:
