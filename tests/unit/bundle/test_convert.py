@@ -71,6 +71,16 @@ def test_a_namespace_with_a_common_name_is_found_where_the_variable_is_called_af
     }
 
 
+def test_a_label_may_hold_the_namespace() -> None:
+    text = DEPLOYMENT.replace("NAMESPACE", "somewhere").replace("app: op", "app: op, home: somewhere")
+    service = "\n---\n{apiVersion: v1, kind: Service, metadata: {name: m}, spec: {selector: {home: somewhere}}}"
+
+    conversion = converted(text + service)
+
+    assert errors(conversion) == []
+    assert [notice.code for notice in conversion.notices if notice.level is Level.WARNING] == ["namespace-label"] * 2
+
+
 def test_a_crd_that_serves_no_version_is_left_out() -> None:
     crd = """
 apiVersion: apiextensions.k8s.io/v1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from kopf_sdk.bundle.serving import olm_service_name
 __all__ = ["place_files", "report_namespace", "trim", "write_crds", "write_file"]
 
 _MONITORS = frozenset({"ServiceMonitor", "PodMonitor", "PrometheusRule"})
+# Labels, and what selects by them: both sides say the same, whatever it is.
+_LABEL = re.compile(r"(?:^|\.)(?:labels|matchLabels|selector)\.")
 _PRIVATE_KEY = "PRIVATE KEY-----"
 
 
@@ -128,7 +131,18 @@ def _own_namespace_only(draft: Draft, obj: Object) -> Object:
 
 
 def report_namespace(draft: Draft, obj: Object, body: Mapping[str, Any], prefix: str) -> None:
-    places = list(draft.namespace.mentions(body, prefix))
+    mentions = list(draft.namespace.mentions(body, prefix))
+    labels = [place for place in mentions if _LABEL.search(place) and "namespaceSelector" not in place]
+    if labels:
+        draft.notice(
+            Level.WARNING,
+            "namespace-label",
+            f"labels hold the namespace that the chart was rendered for ({draft.namespace.name}), and keep it wherever "
+            f"the operator is installed: {', '.join(labels[:5])}",
+            obj,
+            "Nothing to do unless somebody looks for that label; namespace in bundle.yaml chooses what it says.",
+        )
+    places = [place for place in mentions if place not in labels]
     if not places:
         return
     mild = obj.kind in _MONITORS or bool(draft.config.namespace)
