@@ -125,8 +125,9 @@ class _Planner:
                 old = str(source.get("secretName") or source.get("name") or "")
                 if self._is_certificate(old, volume):
                     found = self._repoint(name, volume, source, old, secret) or found
-        self._free_reserved(name, pod)
-        if not found and not self._uses_olm_path(pod):
+        uses_olm_path = self._uses_olm_path(pod)
+        self._free_reserved(name, pod, lacks_certificate=not found)
+        if not found and not uses_olm_path:
             self._without_volume(name, pod)
 
     def _not_serving(self, name: str, spec: Mapping[str, Any]) -> None:
@@ -222,7 +223,7 @@ class _Planner:
         hosts = [str(host) for host in certificate.spec.get("dnsNames") or ()]
         return not hosts or any(host.split(".")[0] == service for host in hosts for service in self.serving[deployment])
 
-    def _free_reserved(self, name: str, pod: dict[str, Any]) -> None:
+    def _free_reserved(self, name: str, pod: dict[str, Any], *, lacks_certificate: bool) -> None:
         """Rename volumes that have OLM's names; give up mounts at OLM's paths, where OLM puts the same files itself."""
         taken = {volume.get("name") for volume in pod.get("volumes") or ()}
         for reserved in OLM_PATHS:
@@ -245,7 +246,7 @@ class _Planner:
             )
         for reserved, path in OLM_PATHS.items():
             for container in pod.get("containers") or ():
-                self._give_up_mount(name, pod, container, reserved, path)
+                self._give_up_mount(name, pod, container, reserved, path, lacks_certificate)
         used = {mount.get("name") for container in containers(pod) for mount in container.get("volumeMounts") or ()}
         dropped = {volume.get("name") for volume in pod.get("volumes") or ()} - used
         given_up = [
@@ -259,7 +260,13 @@ class _Planner:
             del pod["volumes"]
 
     def _give_up_mount(
-        self, name: str, pod: Mapping[str, Any], container: dict[str, Any], reserved: str, path: str
+        self,
+        name: str,
+        pod: Mapping[str, Any],
+        container: dict[str, Any],
+        reserved: str,
+        path: str,
+        lacks_certificate: bool,
     ) -> None:
         for mount in list(container.get("volumeMounts") or ()):
             if str(mount.get("mountPath", "")).rstrip("/") != path:
@@ -287,6 +294,15 @@ class _Planner:
                     "and without ca.crt; the chart's mount there is left to OLM",
                     name,
                 )
+            elif lacks_certificate and "emptyDir" in volume:
+                self._notice(
+                    Level.WARNING,
+                    "olm-path",
+                    f"container {container.get('name')}: the empty volume {mount.get('name')} is for a certificate that "
+                    f"the operator writes to {path}; OLM mounts its own there, read-only",
+                    name,
+                    "Have the operator read the certificate that it finds, if it does not by itself.",
+                )
             else:
                 self._notice(
                     Level.ERROR,
@@ -299,7 +315,9 @@ class _Planner:
 
     @staticmethod
     def _uses_olm_path(pod: Mapping[str, Any]) -> bool:
-        return any(path in text for _, text in pod_strings(pod) for path in OLM_PATHS.values())
+        mounts = [str(mount.get("mountPath")) for c in containers(pod) for mount in c.get("volumeMounts") or ()]
+        texts = [*mounts, *(text for _, text in pod_strings(pod))]
+        return any(path in text for text in texts for path in OLM_PATHS.values())
 
     def _without_volume(self, name: str, pod: Mapping[str, Any]) -> None:
         own = next((f"{where}: {text}" for where, text in pod_strings(pod) if _SELF_MADE.search(text)), "")

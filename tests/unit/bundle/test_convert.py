@@ -96,3 +96,32 @@ spec:
 
     assert errors(conversion) == []
     assert fate(conversion, "CustomResourceDefinition", "olds.example.com").disposition is Disposition.LEFT_OUT
+
+
+WEBHOOK = """
+apiVersion: v1
+kind: Service
+metadata: {name: hook, namespace: somewhere}
+spec: {selector: {app: op}, ports: [{port: 443, targetPort: 9443}]}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: op}
+webhooks:
+- name: op.example.com
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  clientConfig: {service: {name: hook, namespace: somewhere}}
+  rules: [{apiGroups: [example.com], apiVersions: [v1], operations: [CREATE], resources: [things]}]
+"""
+
+
+def test_an_empty_volume_at_olms_path_waits_for_olms_certificate() -> None:
+    mount = "volumeMounts: [{name: certs, mountPath: /tmp/k8s-webhook-server/serving-certs}]"
+    text = DEPLOYMENT.replace("NAMESPACE", "somewhere").replace("env: null", mount)
+
+    conversion = converted(f"{text}      volumes: [{{name: certs, emptyDir: {{}}}}]\n---{WEBHOOK}")
+
+    assert errors(conversion) == []
+    assert [n.code for n in conversion.notices if n.level is Level.WARNING] == ["olm-path"]
+    assert "volumes" not in deployment(conversion)["template"]["spec"]
