@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from kopf_sdk.bundle.bundle_dir import bundle_from_files
 from kopf_sdk.bundle.chart import Chart
-from kopf_sdk.bundle.config import Config
+from kopf_sdk.bundle.config import Config, MapRule, load_config
 from kopf_sdk.bundle.convert import Conversion, convert
 from kopf_sdk.bundle.diff import compare_bundle
 from kopf_sdk.bundle.fate import Disposition, Fate, Level
+from kopf_sdk.bundle.init import initial_config
 from kopf_sdk.bundle.metadata import gather_metadata
 from kopf_sdk.bundle.objects import parse_stream
 from kopf_sdk.bundle.profile import PROFILES
+from kopf_sdk.bundle.validate import validate
 
 CHART = Chart({"name": "op", "version": "1.0.0"})
 DEPLOYMENT = """
@@ -49,6 +53,10 @@ def errors(conversion: Conversion) -> list[str]:
 
 def fate(conversion: Conversion, kind: str, name: str) -> Fate:
     return next(item for item in conversion.fates if (item.ref.kind, item.ref.name) == (kind, name))
+
+
+def examples(conversion: Conversion) -> Any:
+    return json.loads(conversion.csv["metadata"]["annotations"]["alm-examples"])
 
 
 def deployment(conversion: Conversion) -> Any:
@@ -125,3 +133,46 @@ def test_an_empty_volume_at_olms_path_waits_for_olms_certificate() -> None:
     assert errors(conversion) == []
     assert [n.code for n in conversion.notices if n.level is Level.WARNING] == ["olm-path"]
     assert "volumes" not in deployment(conversion)["template"]["spec"]
+
+
+CRD = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.GROUP}
+spec:
+  group: GROUP
+  names: {kind: Thing, plural: things}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object}}}}
+"""
+STATEFUL_SET = """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: store, namespace: somewhere}
+spec:
+  serviceName: store
+  selector: {matchLabels: {app: store}}
+  template:
+    metadata: {labels: {app: store}}
+    spec: {containers: [{name: store, image: "example.com/store:1"}]}
+  volumeClaimTemplates: [{metadata: {name: data}, spec: {}}]
+"""
+THING = "\n{apiVersion: example.com/v1, kind: Thing, metadata: {name: NAME}, spec: {}}\n"
+CERTIFICATE = """
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: tls, namespace: somewhere}
+spec: {secretName: tls}
+"""
+
+
+def test_two_groups_may_have_a_kind_of_the_same_name() -> None:
+    crds = "---".join(CRD.replace("GROUP", group) for group in ("a.example.com", "b.example.com"))
+    conversion = converted(f"{DEPLOYMENT.replace('NAMESPACE', 'somewhere')}\n---{crds}")
+    bundle = bundle_from_files("", {path: text.encode() for path, text in conversion.files.items()})
+
+    assert [finding.rule for finding in validate(bundle, PROFILES["olm-v0"]) if finding.level is Level.ERROR] == []

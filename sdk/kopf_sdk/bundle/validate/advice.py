@@ -34,10 +34,11 @@ def _serving(bundle: Bundle) -> set[str]:
 
 def _owned_names(bundle: Bundle) -> Iterator[Finding]:
     """The stock validators compare group, version and kind; OLM v0 looks for an owned CRD by its name."""
+    names = {crd.name for crd in bundle.crds}
     kinds = {((crd.data.get("spec") or {}).get("names") or {}).get("kind"): crd.name for crd in bundle.crds}
     for number, owned in enumerate(bundle.owned):
         name, there = str(owned.get("name")), kinds.get(owned.get("kind"))
-        if there is not None and name not in kinds.values():
+        if there is not None and name not in names:
             message = f"the CRD of {owned.get('kind')} is called {there}, so OLM v0 waits for {name} for ever"
             where = csv_path(bundle, f"spec.customresourcedefinitions.owned[{number}].name")
             yield _found(Level.ERROR, "install/crd-name", where, message, f"Name it {there} here, too.")
