@@ -170,6 +170,16 @@ spec: {secretName: tls}
 """
 
 
+def test_a_second_initialization_resource_has_no_place() -> None:
+    things = "---".join(THING.replace("NAME", name) for name in ("one", "two"))
+    rule = MapRule(kind="Thing", to="initialization-resource")
+
+    conversion = converted(f"{CRD.replace('GROUP', 'example.com')}---{things}", map=[rule])
+
+    assert fate(conversion, "Thing", "one").disposition is Disposition.TRANSFORMED
+    assert fate(conversion, "Thing", "two").disposition is Disposition.NO_PLACE
+
+
 def test_two_groups_may_have_a_kind_of_the_same_name() -> None:
     crds = "---".join(CRD.replace("GROUP", group) for group in ("a.example.com", "b.example.com"))
     conversion = converted(f"{DEPLOYMENT.replace('NAMESPACE', 'somewhere')}\n---{crds}")

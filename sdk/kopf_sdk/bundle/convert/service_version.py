@@ -37,6 +37,9 @@ def place_custom_resources(draft: Draft) -> None:
                 draft.fate(
                     obj, Disposition.TRANSFORMED, "alm-examples", "bundle.yaml: an example; OLM does not create it"
                 )
+            elif draft.parts.initialization_resource:
+                reason = "bundle.yaml makes another one the initialization resource, and there can be only one"
+                draft.fate(obj, Disposition.NO_PLACE, "", reason, remedies(obj, "example"))
             else:
                 draft.parts.initialization_resource = json.dumps(resource, indent=2, ensure_ascii=False)
                 where = "operatorframework.io/initialization-resource"
