@@ -10,6 +10,7 @@ from kopf_sdk.bundle.diff.world import RBAC, WEBHOOKS, World
 from kopf_sdk.bundle.fate import Disposition, Notice
 from kopf_sdk.bundle.lock import pin_text
 from kopf_sdk.bundle.objects import Object, by_kind
+from kopf_sdk.bundle.rules import matches
 
 __all__ = ["compare_files", "compare_volumes", "unexplained_objects"]
 
@@ -49,10 +50,15 @@ def _explain_file(world: World, difference: Difference, obj: Object) -> str:
 
 
 def compare_volumes(world: World) -> Iterator[Notice]:
-    """No pod may wait for a Secret or ConfigMap that Helm would have brought and OLM does not."""
+    """No pod may wait for a Secret or ConfigMap that Helm would have brought and OLM does not.
+
+    What bundle.yaml drops somebody else brings, as its reason says.
+    """
     there = {(obj.kind, obj.name) for obj in world.cluster}
-    brought = {(obj.kind, obj.name) for obj in world.conversion.rendered}
-    certificates = {str(obj.spec.get("secretName")) for obj in by_kind(world.conversion.rendered, "Certificate")}
+    drops = world.conversion.config.drop
+    kept = [obj for obj in world.conversion.rendered if not any(matches(rule, obj) for rule in drops)]
+    brought = {(obj.kind, obj.name) for obj in kept}
+    certificates = {str(obj.spec.get("secretName")) for obj in by_kind(kept, "Certificate")}
     brought |= {("Secret", name) for name in certificates}
     for obj in by_kind(world.cluster, "Deployment"):
         for volume in obj.spec["template"]["spec"].get("volumes") or ():
