@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from kopf_sdk.bundle.objects import Object, Ref
+from kopf_sdk.bundle.objects import Object, Ref, pod_spec
 
-__all__ = ["Disposition", "Fate", "Level", "Notice", "remedies"]
+__all__ = ["Disposition", "Fate", "Level", "Notice", "remedies", "without_claims"]
 
 
 class Disposition(StrEnum):
@@ -66,10 +68,24 @@ def remedies(obj: Object, *targets: str, values: str = "") -> tuple[str, ...]:
     template = f", see {obj.source}" if obj.source else ""
     ways = [f"drop:\n- {head}, reason: why the operator works without it}}"]
     ways.extend(f"map:\n- {head}, to: {target}}}" for target in targets)
+    if "deployment" in targets and obj.spec.get("volumeClaimTemplates"):
+        ways[1 + targets.index("deployment")] += f"\n{without_claims(obj)}"
     if not targets:
         ways.append(f"patches:\n- target: {head}}}\n  merge: {{kind: SomethingOlmTakes}}")
     ways.append(f"values:\n  {values or '{}'}  # the value with which the chart leaves it out{template}")
     return tuple(ways)
+
+
+def without_claims(obj: Object) -> str:
+    """Return the patch by which a StatefulSet puts up with volumes that are empty after every restart."""
+    names = [str((claim.get("metadata") or {}).get("name")) for claim in obj.spec["volumeClaimTemplates"]]
+    volumes = [*(pod_spec(obj).get("volumes") or ()), *({"name": name, "emptyDir": {}} for name in names)]
+    operations: list[dict[str, Any]] = [
+        {"op": "remove", "path": "/spec/volumeClaimTemplates"},
+        {"op": "add", "path": "/spec/template/spec/volumes", "value": volumes},
+    ]
+    lines = "\n".join(f"  - {json.dumps(operation)}" for operation in operations)
+    return f"patches:\n- target: {{kind: {obj.kind}, name: {_quoted(obj.name)}}}\n  json:\n{lines}"
 
 
 def _quoted(name: str) -> str:

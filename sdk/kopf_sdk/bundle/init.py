@@ -91,27 +91,45 @@ def _resources(conversion: Conversion) -> list[str]:
 
 
 def _stuck(fates: Sequence[Fate]) -> list[str]:
-    """Propose to drop what has no place, since the file must be complete; the other ways stand beside it."""
+    """Propose something for all that has no place, since the file must be complete; other ways stand beside it."""
     if not fates:
         return []
-    lines = ["", "# -- objects of the chart without a place in a bundle: decide for each", "drop:"]
+    sections: dict[str, list[str]] = {}
     for fate in fates:
-        lines.append(f"# {fate.ref}: {fate.reason}")
-        ways = [way.split("\n", 1)[0].rstrip(":") for way in fate.remedies[1:]]
-        lines.append(f"# other ways: {', '.join(dict.fromkeys(ways))}; see `kopf-sdk bundle explain`")
-        first = fate.remedies[0] if fate.remedies else ""
-        lines.append(first.split("\n", 1)[1] if "\n" in first else f"# {first}")
-    return lines
+        proposal = _proposal(fate)
+        others = [way.split("\n", 1)[0].rstrip(":") for way in fate.remedies if way != proposal]
+        comments = [
+            f"# {fate.ref}: {fate.reason}",
+            f"# other ways: {', '.join(dict.fromkeys(others))}; see `kopf-sdk bundle explain`",
+        ]
+        section = ""
+        for line in proposal.splitlines():
+            if line[0].isalpha():
+                section = line
+                sections.setdefault(section, []).extend(comments)
+            else:
+                sections[section].append(line)
+    lines = ["", "# -- objects of the chart without a place in a bundle: decide for each"]
+    return lines + [line for section, content in sections.items() for line in (section, *content)]
+
+
+def _proposal(fate: Fate) -> str:
+    """Return the way out that loses least: a StatefulSet runs as a Deployment too, a custom resource is an example."""
+    wanted = "to: deployment}" if fate.ref.kind == "StatefulSet" else "to: example}"
+    return next((way for way in fate.remedies if wanted in way), fate.remedies[0])
 
 
 def _errors(conversion: Conversion) -> list[str]:
     errors = [notice for notice in conversion.notices if notice.level is Level.ERROR]
     lines = ["", "# -- still to be solved"] if errors else []
     for notice in errors:
-        lines.append(f"# {notice.ref or notice.code}: {notice.message}")
-        if notice.hint:
-            lines.append(f"#   {notice.hint}")
+        lines.extend(_comment(f"# {notice.ref or notice.code}: ", notice.message))
+        lines.extend(_comment("#   ", notice.hint))
     return lines
+
+
+def _comment(start: str, text: str) -> list[str]:
+    return [f"{start if number == 0 else '#   '}{line}" for number, line in enumerate(text.splitlines())]
 
 
 def _derived(key: str, value: object) -> str:

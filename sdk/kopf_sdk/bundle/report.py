@@ -130,7 +130,7 @@ def _print_fate(fate: Fate) -> None:
 def _print_line(level: Level, label: str, subject: str, message: str, hint: str = "") -> None:
     click.echo(f"{click.style(level.value, fg=_LEVEL_COLOR[level])} [{label}] {subject}{message}")
     if hint:
-        click.echo(click.style(f"  {hint}", dim=True))
+        click.echo(click.style(textwrap.indent(hint, "  "), dim=True))
 
 
 def _notice(notice: Notice) -> dict[str, Any]:

@@ -170,6 +170,22 @@ spec: {secretName: tls}
 """
 
 
+def test_what_init_proposes_can_be_built(tmp_path: Path) -> None:
+    volumes = "      volumes: [{name: tls, secret: {secretName: tls}}]"
+    things = [THING.replace("NAME", name) for name in ("one", "two")]
+    objects = [DEPLOYMENT.replace("NAMESPACE", "somewhere") + volumes, STATEFUL_SET, CERTIFICATE, *things]
+    text = "\n---".join([CRD.replace("GROUP", "example.com"), *objects])
+    proposed = tmp_path / "bundle.yaml"
+
+    proposed.write_text(initial_config(converted(text), CHART))
+    settings = load_config(proposed)
+    conversion = converted(text, drop=settings.drop, map=settings.map, patches=settings.patches)
+
+    assert errors(conversion) == []
+    assert len(conversion.csv["spec"]["install"]["spec"]["deployments"]) == 2
+    assert [item["metadata"]["name"] for item in examples(conversion)] == ["one", "two"]
+
+
 def test_a_second_initialization_resource_has_no_place() -> None:
     things = "---".join(THING.replace("NAME", name) for name in ("one", "two"))
     rule = MapRule(kind="Thing", to="initialization-resource")

@@ -6,7 +6,7 @@ from typing import Any
 
 from kopf_sdk.bundle.convert.draft import Draft, install_namespace
 from kopf_sdk.bundle.crds import read_crd
-from kopf_sdk.bundle.fate import Disposition, Level, remedies
+from kopf_sdk.bundle.fate import Disposition, Level, remedies, without_claims
 from kopf_sdk.bundle.files import without_nulls
 from kopf_sdk.bundle.hooks import is_test
 from kopf_sdk.bundle.labels import selected_labels, strip_pod_template
@@ -105,6 +105,6 @@ def _deployment_spec(draft: Draft, obj: Object) -> dict[str, Any]:
                 "map-volumes",
                 "volumeClaimTemplates have no counterpart in a Deployment",
                 obj,
-                "Patch them away, e.g. to an emptyDir volume.",
+                f"Patch them away:\n{without_claims(obj)}",
             )
     return spec
