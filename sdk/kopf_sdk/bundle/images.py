@@ -53,7 +53,7 @@ def find_images(
             found.extend(_container(f"{name}/{container.get('name', '?')}", container, extra))
     for name, data in config_maps.items():
         for key, text in data.items():
-            found.extend(FoundImage(image, f"ConfigMap {name}, {key}") for image in _in_text(str(text), extra))
+            found.extend(_variable(f"ConfigMap {name}, {key}", str(key), str(text), extra))
     return found
 
 
@@ -64,12 +64,7 @@ def _container(label: str, container: Mapping[str, Any], extra: list[re.Pattern[
         name, value = str(variable.get("name", "")), variable.get("value")
         if not isinstance(value, str) or not value:
             continue
-        related = name.startswith("RELATED_IMAGE_")
-        called = name.removeprefix("RELATED_IMAGE_").lower().replace("_", "-") if related else ""
-        if _IMAGE_VARIABLE.search(name) and "\n" not in value and _has_registry_form(value.strip()):
-            yield FoundImage(value.strip(), f"container {label}, env {name}", called)
-        else:
-            yield from (FoundImage(image, f"container {label}, env {name}") for image in _in_text(value, extra))
+        yield from _variable(f"container {label}, env {name}", name, value, extra)
     for key in ("command", "args"):
         previous = ""
         for text in container.get(key) or ():
@@ -80,6 +75,16 @@ def _container(label: str, container: Mapping[str, Any], extra: list[re.Pattern[
             else:
                 yield from (FoundImage(image, f"container {label}, {key}") for image in _in_text(str(text), extra))
             previous = str(text)
+
+
+def _variable(where: str, name: str, value: str, extra: list[re.Pattern[str]]) -> Iterator[FoundImage]:
+    """Yield the images in an environment variable, or in a key of a ConfigMap, which may become one (`envFrom`)."""
+    related = name.startswith("RELATED_IMAGE_")
+    called = name.removeprefix("RELATED_IMAGE_").lower().replace("_", "-") if related else ""
+    if _IMAGE_VARIABLE.search(name) and "\n" not in value and _has_registry_form(value.strip()):
+        yield FoundImage(value.strip(), where, called)
+    else:
+        yield from (FoundImage(image, where) for image in _in_text(value, extra))
 
 
 def _has_registry_form(text: str) -> bool:
@@ -128,7 +133,7 @@ def related_images(
         for name in (
             base,
             image_name(image.reference),
-            f"{base}-{suffix}",
+            f"{base}-{suffix}".rstrip("-"),
             *(f"{base}-{number}" for number in range(2, 1000)),
         ):
             if result.setdefault(name, image.reference) == image.reference:

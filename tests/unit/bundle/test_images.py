@@ -32,6 +32,15 @@ def test_where_images_are(container: dict[str, Any], images: list[str]) -> None:
     assert found(**container) == images
 
 
+def test_a_key_of_a_config_map_is_like_a_variable() -> None:
+    data = {"RELATED_IMAGE_DB": "db:11", "DB_IMAGE": "org/db", "IMAGE_NAME": "db", "IMAGE_PULL_POLICY": "Always"}
+
+    assert related_images(find_images({}, {"env": data}), {}, []) == [
+        {"name": "db", "image": "db:11"},
+        {"name": "db-2", "image": "org/db"},
+    ]
+
+
 def test_given_images_are_never_overwritten() -> None:
     listed = related_images([FoundImage("quay.io/a/db:2", "x")], {"db": "quay.io/a/db:1"}, [])
 
