@@ -244,9 +244,9 @@ class _Planner:
                 f"volume {reserved} is called {fresh}: OLM takes the name for itself",
                 name,
             )
-        for reserved, path in OLM_PATHS.items():
+        for reserved in OLM_PATHS:
             for container in pod.get("containers") or ():
-                self._give_up_mount(name, pod, container, reserved, path, lacks_certificate)
+                self._give_up_mount(name, pod, container, reserved, lacks_certificate)
         used = {mount.get("name") for container in containers(pod) for mount in container.get("volumeMounts") or ()}
         dropped = {volume.get("name") for volume in pod.get("volumes") or ()} - used
         given_up = [
@@ -260,14 +260,9 @@ class _Planner:
             del pod["volumes"]
 
     def _give_up_mount(
-        self,
-        name: str,
-        pod: Mapping[str, Any],
-        container: dict[str, Any],
-        reserved: str,
-        path: str,
-        lacks_certificate: bool,
+        self, name: str, pod: Mapping[str, Any], container: dict[str, Any], reserved: str, lacks_certificate: bool
     ) -> None:
+        path = OLM_PATHS[reserved]
         for mount in list(container.get("volumeMounts") or ()):
             if str(mount.get("mountPath", "")).rstrip("/") != path:
                 continue
@@ -298,8 +293,8 @@ class _Planner:
                 self._notice(
                     Level.WARNING,
                     "olm-path",
-                    f"container {container.get('name')}: the empty volume {mount.get('name')} is for a certificate that "
-                    f"the operator writes to {path}; OLM mounts its own there, read-only",
+                    f"container {container.get('name')}: the empty volume {mount.get('name')} is for a certificate "
+                    f"that the operator writes to {path}; OLM mounts its own there, read-only",
                     name,
                     "Have the operator read the certificate that it finds, if it does not by itself.",
                 )

@@ -55,7 +55,8 @@ metadata: {name: b}
 
 
 def test_a_document_may_start_beside_its_separator() -> None:
-    text = "--- # first\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\n--- {apiVersion: v1, kind: Pod, metadata: {name: b}}\n"
+    pod = "apiVersion: v1, kind: Pod, metadata:"
+    text = f"--- # first\n{{{pod} {{name: a}}}}\n--- {{{pod} {{name: b}}}}\n"
 
     assert [obj.name for obj in parse_stream(text)] == ["a", "b"]
 
