@@ -202,3 +202,21 @@ def test_two_groups_may_have_a_kind_of_the_same_name() -> None:
     bundle = bundle_from_files("", {path: text.encode() for path, text in conversion.files.items()})
 
     assert [finding.rule for finding in validate(bundle, PROFILES["olm-v0"]) if finding.level is Level.ERROR] == []
+
+
+def test_a_service_that_is_called_like_olms_needs_another_name() -> None:
+    mount = "volumeMounts: [{name: certs, mountPath: /tmp/k8s-webhook-server/serving-certs}]"
+    pod = DEPLOYMENT.replace("NAMESPACE", "somewhere").replace("env: null", mount)
+    pod += "      volumes: [{name: certs, emptyDir: {}}]"
+    metrics = "{apiVersion: v1, kind: Service, metadata: {name: op-service}, spec: {ports: [{port: 8080}]}}"
+
+    beside = converted(f"{pod}\n---{WEBHOOK}\n---\n{metrics}")
+    itself = converted(
+        f"{pod}\n---{WEBHOOK.replace('name: hook', 'name: op-service').replace('443,', '443}, {port: 80,')}"
+    )
+
+    assert fate(beside, "Service", "op-service").disposition is Disposition.NO_PLACE
+    assert "merge: {metadata: {name: op-metrics}}" in fate(beside, "Service", "op-service").remedies[1]
+    assert fate(itself, "Service", "op-service").disposition is Disposition.LEFT_OUT
+    assert "service-ports" in [notice.code for notice in itself.notices]
+    assert errors(itself) == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kopf_sdk.bundle.api_services import plan_api_services
 from kopf_sdk.bundle.certificates import plan_certificates
 from kopf_sdk.bundle.convert.draft import Draft
 from kopf_sdk.bundle.convert.files import write_file
-from kopf_sdk.bundle.fate import Disposition, Level
+from kopf_sdk.bundle.fate import Disposition, Level, remedies
 from kopf_sdk.bundle.install_modes import follow_target_namespaces, install_modes
+from kopf_sdk.bundle.objects import Object
 from kopf_sdk.bundle.references import names, pod_strings
 from kopf_sdk.bundle.serving import ServingPorts, olm_service_name
 from kopf_sdk.bundle.webhooks import plan_webhooks
@@ -63,8 +66,12 @@ def place_certificates(draft: Draft) -> None:
 
 def place_services(draft: Draft) -> None:
     """Leave out Services that OLM makes itself, and keep what else calls them."""
+    taken = {olm_service_name(backend.deployment) for backend in draft.backends}
     for service in draft.all("Service"):
         used = {backend.port: backend.deployment for backend in draft.backends if backend.service == service.name}
+        if service.name in taken:
+            _give_up_name(draft, service, used)
+            continue
         if not used:
             continue
         deployment = next(iter(used.values()))
@@ -89,3 +96,24 @@ def _caller(draft: Draft, service: str, behind: set[str]) -> str:
         if name not in behind and any(names(text, service) for _, text in pod_strings(spec["template"]["spec"])):
             return f"Deployment {name}"
     return ""
+
+
+def _give_up_name(draft: Draft, service: Object, used: Collection[int]) -> None:
+    """Find another way for a Service that is called like one OLM makes."""
+    reason = "OLM makes a Service of the same name, for webhooks and APIs"
+    if not used:
+        drop, *_, values = remedies(service)
+        merge = f"{{metadata: {{name: {service.name.removesuffix('-service')}-metrics}}}}"
+        rename = f"patches:\n- target: {{kind: Service, name: {service.name}}}\n  merge: {merge}"
+        draft.fate(service, Disposition.NO_PLACE, "", reason, (drop, rename, values))
+        return
+    draft.fate(service, Disposition.LEFT_OUT, "", f"{reason}, instead")
+    lost = [str(port.get("port")) for port in service.spec.get("ports") or () if port.get("port") not in used]
+    if lost:
+        draft.notice(
+            Level.WARNING,
+            "service-ports",
+            f"no Service leads to port {' and '.join(lost)} any more: {reason}",
+            service,
+            "Set values with which the Service or the Deployment has another name.",
+        )
