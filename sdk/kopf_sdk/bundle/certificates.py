@@ -316,6 +316,7 @@ class _Planner:
 
     def _without_volume(self, name: str, pod: Mapping[str, Any]) -> None:
         own = next((f"{where}: {text}" for where, text in pod_strings(pod) if _SELF_MADE.search(text)), "")
+        own = own or next(_empty_certificate_volumes(pod), "")
         clue = f" It seems to make its own certificate ({own}), which OLM's CA bundle does not match." if own else ""
         self._notice(
             Level.WARNING,
@@ -431,6 +432,16 @@ def _secret_sources(volume: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         for source in (volume.get("projected") or {}).get("sources") or ()
         if isinstance(source.get("secret"), dict)
     ]
+
+
+def _empty_certificate_volumes(pod: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the empty volumes that are mounted where one would look for certificates."""
+    empty = {volume.get("name") for volume in pod.get("volumes") or () if "emptyDir" in volume}
+    for container in containers(pod):
+        for mount in container.get("volumeMounts") or ():
+            path = str(mount.get("mountPath"))
+            if mount.get("name") in empty and _LOOKS_LIKE.search(path):
+                yield f"container {container.get('name')}, empty volume {mount.get('name')} at {path}"
 
 
 def _keys(secret: Object) -> list[str]:

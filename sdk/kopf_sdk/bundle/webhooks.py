@@ -91,7 +91,7 @@ def forbidden_rule(rules: Collection[Mapping[str, Any]]) -> str:
 
 def _admission(plan: WebhookPlan, configuration: Object, rendering: _Rendering) -> None:
     kind = _TYPES[configuration.kind]
-    definitions: list[tuple[dict[str, Any], Backend, list[str]]] = []
+    definitions: list[tuple[dict[str, Any], Backend]] = []
     for webhook in configuration.data.get("webhooks") or ():
         label = f"webhook {webhook.get('name')}"
         client = webhook.get("clientConfig") or {}
@@ -114,11 +114,12 @@ def _admission(plan: WebhookPlan, configuration: Object, rendering: _Rendering) 
         path = (client.get("service") or {}).get("path")
         if path:
             definition["webhookPath"] = path
-        definitions.append((definition, backend, [key for key in _LOST if webhook.get(key)]))
-        _report(plan, configuration, webhook, definition)
-    plan.definitions.extend(definition for definition, _, _ in definitions)
-    plan.backends.extend(backend for _, backend, _ in definitions)
-    where = f"spec.webhookdefinitions: {', '.join(definition['generateName'] for definition, _, _ in definitions)}"
+        definitions.append((definition, backend))
+        _report_name(plan, configuration, str(webhook.get("name")), definition["generateName"])
+    _report_lost(plan, configuration)
+    plan.definitions.extend(definition for definition, _ in definitions)
+    plan.backends.extend(backend for _, backend in definitions)
+    where = f"spec.webhookdefinitions: {', '.join(definition['generateName'] for definition, _ in definitions)}"
     if not definitions:
         plan.fates.append(_fate(configuration, Disposition.LEFT_OUT, "", "it holds no webhook"))
     else:
@@ -127,29 +128,47 @@ def _admission(plan: WebhookPlan, configuration: Object, rendering: _Rendering) 
         )
 
 
-def _report(
-    plan: WebhookPlan, configuration: Object, webhook: Mapping[str, Any], definition: Mapping[str, Any]
-) -> None:
-    name = webhook.get("name")
-    if definition["generateName"] != name:
+def _report_name(plan: WebhookPlan, configuration: Object, name: str, generated: str) -> None:
+    if generated != name:
         message = (
-            f"webhook {name} is called {definition['generateName']}: OLM needs names that are unique in the CSV, "
-            f"DNS "
-            f"names and at most 63 characters long"
+            f"webhook {name} is called {generated}: OLM needs names that are unique in the CSV, DNS names and at most "
+            f"63 characters long"
         )
         plan.notices.append(Notice(Level.INFO, "webhook-renamed", message, configuration.ref))
+
+
+def _report_lost(plan: WebhookPlan, configuration: Object) -> None:
+    """Say which webhooks are asked about more than the chart means, and which of them may lock the operator out."""
     for key in _LOST:
-        if webhook.get(key):
-            plan.notices.append(
-                Notice(
-                    Level.WARNING,
-                    "webhook-selector-lost",
-                    f"webhook {name}: {key} is lost, a CSV has no field for it; the webhook is asked about more "
-                    f"objects than the chart means",
-                    configuration.ref,
-                    "Make the operator let through what it does not mean, or use objectSelector, which OLM keeps.",
-                )
+        losing = [webhook for webhook in configuration.data.get("webhooks") or () if webhook.get(key)]
+        if not losing:
+            continue
+        message = (
+            f"{key} is lost, a CSV has no field for it; asked about more objects than the chart means: "
+            f"{', '.join(str(webhook.get('name')) for webhook in losing)}"
+        )
+        hint = "Make the operator let through what it does not mean, or use objectSelector, which OLM keeps."
+        locked = [str(webhook.get("name")) for webhook in losing if _guards_pods(webhook)]
+        if locked:
+            hint += (
+                f" With failurePolicy Fail nobody can make a pod while the operator is down, not even its own: "
+                f"{', '.join(locked)}."
             )
+        plan.notices.append(Notice(Level.WARNING, "webhook-selector-lost", message, configuration.ref, hint))
+
+
+def _guards_pods(webhook: Mapping[str, Any]) -> bool:
+    """Say whether no pod can be created, of whatever labels, when this webhook does not answer."""
+    return (
+        webhook.get("failurePolicy", "Fail") == "Fail"
+        and not webhook.get("objectSelector")
+        and any(
+            {"", "*"} & set(rule.get("apiGroups") or ())
+            and {"pods", "*", "*/*"} & set(rule.get("resources") or ())
+            and {"CREATE", "*"} & set(rule.get("operations") or ())
+            for rule in webhook.get("rules") or ()
+        )
+    )
 
 
 def _conversion(plan: WebhookPlan, crds: Collection[Object], rendering: _Rendering) -> None:

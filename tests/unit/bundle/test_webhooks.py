@@ -143,3 +143,17 @@ def test_a_crd_may_name_the_namespace_that_its_project_has_in_mind() -> None:
     assert [(item["deploymentName"], item["conversionCRDs"]) for item in found.definitions] == [
         ("op", ["xs.example.com"])
     ]
+
+
+def test_lost_selectors_are_told_once_for_a_configuration() -> None:
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}]
+    lost = configuration("a.x.io", "b.x.io", namespaceSelector={"matchLabels": {"a": "b"}}, rules=rules)
+    harmless = configuration("c.x.io", matchConditions=[{"name": "a"}], rules=rules, failurePolicy="Ignore")
+
+    both, other = plan(lost, harmless).notices
+
+    assert both.message.startswith("namespaceSelector is lost")
+    assert both.message.endswith(": a.x.io, b.x.io")
+    assert both.hint.endswith("nobody can make a pod while the operator is down, not even its own: a.x.io, b.x.io.")
+    assert other.message.endswith(": c.x.io")
+    assert "pod" not in other.hint
