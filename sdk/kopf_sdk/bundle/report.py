@@ -80,23 +80,24 @@ class Report:
         `quiet`: only what needs attention. `every_difference`: also those that OLM makes itself, which are counted
         otherwise.
         """
+        said: set[tuple[str, str]] = set()
         for fate in () if quiet else self.fates:
             _print_fate(fate)
         for notice in self.notices:
             if not (quiet and notice.level is Level.INFO):
-                _print_line(
-                    notice.level, notice.code, f"{notice.ref}: " if notice.ref else "", notice.message, notice.hint
-                )
+                hint = _once(said, notice.code, notice.hint)
+                _print_line(notice.level, notice.code, _subject(notice), notice.message, hint)
         for notice in self.differences:
             if every_difference or notice.level is not Level.INFO:
-                _print_line(notice.level, "diff", _subject(notice), notice.message, notice.hint)
+                _print_line(notice.level, "diff", _subject(notice), notice.message, _once(said, "diff", notice.hint))
         expected = Counter(notice.code for notice in self.differences if notice.level is Level.INFO)
         if expected and not quiet and not every_difference:
             listing = ", ".join(f"{count} {code}" for code, count in sorted(expected.items()))
             _print_line(Level.INFO, "diff", "", f"OLM installs what Helm installs, but for {listing}")
         for finding in self.findings:
             if not (quiet and finding.level is Level.INFO):
-                _print_line(finding.level, finding.rule, f"{finding.where}: ", finding.message, finding.hint)
+                hint = _once(said, finding.rule, finding.hint)
+                _print_line(finding.level, finding.rule, f"{finding.where}: ", finding.message, hint)
         self._print_remedies()
         counts = Counter(fate.disposition.value for fate in self.fates)
         levels = Counter(level.value for level in self._levels())
@@ -119,6 +120,14 @@ class Report:
 
 def _subject(notice: Notice) -> str:
     return f"{notice.ref}: " if notice.ref else ""
+
+
+def _once(said: set[tuple[str, str]], code: str, hint: str) -> str:
+    """Return a hint the first time that it is given for a code, "" afterwards: many lines may lead to the same one."""
+    if (code, hint) in said:
+        return ""
+    said.add((code, hint))
+    return hint
 
 
 def _print_fate(fate: Fate) -> None:
