@@ -197,6 +197,8 @@ def plan(
     revision = status.get("updateRevision")
     if not revision or status.get("observedGeneration", 0) < stateful_set["metadata"].get("generation", 0):
         return Rollout(undecided=True)
+    replicas = stateful_set["spec"].get("replicas", 1)
+    pods = [pod for pod in pods if _ordinal(pod) < replicas]  # the others go anyway, and are nobody's to rely on
     ordered = sorted(pods, key=_ordinal, reverse=True)
     old = [pod for pod in ordered if pod["metadata"]["labels"].get(REVISION) != revision]
     anew = {pod["metadata"]["uid"]: why for pod in ordered if (why := (stale or {}).get(pod["metadata"]["name"]))}
@@ -216,7 +218,7 @@ def plan(
     ]
     remaining = {pod["metadata"]["name"]: _seconds_left(pod, strategy, now, warming or {}) for pod in pods}
     serving = sum(left == 0 for left in remaining.values())
-    budget = strategy.max_unavailable - (stateful_set["spec"].get("replicas", 1) - serving)
+    budget = strategy.max_unavailable - (replicas - serving)
     updated = [pod for pod in pods if pod not in outdated or _swapping(pod)]
     stopped = _failure(updated, now)
     calm = [

@@ -93,6 +93,12 @@ def test_a_new_pod_is_looked_at_again_when_its_time_to_get_ready_is_over() -> No
     assert (rollout.stopped, rollout.wait) == ("", 50), "it served for a day"
 
 
+def test_pods_that_go_because_fewer_are_wanted_neither_count_nor_take_anybodys_turn() -> None:
+    """The watch of pods may be behind that of StatefulSets: they look as if they would stay."""
+    pods = [pod(f"cache-{ordinal}", revision="old") for ordinal in range(5)]
+    assert replaced(stateful_set(3), pods) == ["cache-2"]
+
+
 def test_a_pod_on_its_way_out_is_not_deleted_again() -> None:
     assert replaced(stateful_set(1), [pod("cache-0", revision="old", leaving=True)]) == []
 
