@@ -105,7 +105,8 @@ def controller(operand: Operand, certificates: Certificates) -> Controller[Memca
         if not memcached.spec.paused:
             problems += await _apply(request, operand, credentials, secrets=secrets, openshift=openshift)
 
-        pods = request.list(POD, label_selector=naming.selector(memcached))
+        labelled = request.list(POD, label_selector=naming.selector(memcached))
+        pods = [pod for pod in labelled if naming.is_pod(memcached, pod["metadata"]["name"])]
         problems += diagnose(request.list(POD, label_selector=naming.discovery_labels(memcached)))
         stateful_set = request.get(STATEFUL_SET, memcached.metadata.name)
         now = dt.datetime.now(dt.UTC)

@@ -13,6 +13,7 @@ __all__ = [
     "binding_secret",
     "discovery",
     "discovery_labels",
+    "is_pod",
     "labels",
     "login_secret",
     "nodes_service",
@@ -93,6 +94,11 @@ def discovery_labels(memcached: Memcached) -> dict[str, str]:
 def pod_names(memcached: Memcached) -> list[str]:
     """Return the names of the wanted pods, in the order that clients hash over."""
     return [f"{memcached.metadata.name}-{ordinal}" for ordinal in range(memcached.spec.size)]
+
+
+def is_pod(memcached: Memcached, name: str) -> bool:
+    """Tell whether a pod of this name is the StatefulSet's, and not the copy that somebody debugs, labels and all."""
+    return name.startswith(f"{memcached.metadata.name}-") and name[len(memcached.metadata.name) + 1 :].isdecimal()
 
 
 def servers(memcached: Memcached) -> list[str]:
