@@ -20,7 +20,7 @@ from memcached_operator.api.v1alpha1 import Memcached
 from memcached_operator.changes import Change, Outcome
 from memcached_operator.diagnosis import Problem, diagnose
 from memcached_operator.paths import CONFIG_PATH
-from memcached_operator.rollout import INTERRUPTING, Rollout, is_ready
+from memcached_operator.rollout import INTERRUPTING, Rollout, holds_items
 from memcached_operator.scripts import REHEARSAL_FILE
 from memcached_operator.template import ARGUMENTS, CONTAINER, difference
 
@@ -145,14 +145,14 @@ async def rehearse(request: Request[Memcached], node: str, template: Mapping[str
 
 
 async def before_replacing(change: Change) -> Outcome | None:
-    """Return what to wait for before a pod that serves may go; None when there is nothing.
+    """Return what to wait for before a pod with items may go; None when there is nothing.
 
     Tried is what else would be found out by the new pod alone: another image, other arguments. Where it cannot be
     tried (a quota has no room for one more pod, the image has no shell), the new pod is the trial.
     """
     pod, template = change.pod, change.stateful_set["spec"]["template"]
     missing, node = difference(pod, change.stateful_set), pod["spec"].get("nodeName")
-    if not (missing.image or missing.arguments) or not node or not is_ready(pod):
+    if not (missing.image or missing.arguments) or not node or not holds_items(pod):
         return None
     if change.request.resource.spec.probes.type == "tcp":
         return None

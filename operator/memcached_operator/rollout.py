@@ -11,7 +11,7 @@ from typing import Any
 from memcached_operator.api.v1alpha1.pods import UpdateStrategy
 from memcached_operator.diagnosis import diagnose
 from memcached_operator.fleet import Observation
-from memcached_operator.template import CONTAINER, ITEM_MEMORY, REVISION, Difference, difference
+from memcached_operator.template import CONTAINER, ITEM_MEMORY, REVISION, Difference, difference, has_memory_file
 
 __all__ = [
     "INTERRUPTING",
@@ -22,6 +22,7 @@ __all__ = [
     "Step",
     "StepKind",
     "choose",
+    "holds_items",
     "is_ready",
     "plan",
     "ready_since",
@@ -35,7 +36,7 @@ NO_RESIZE = "this cluster cannot resize pods"
 
 _PATIENCE = dt.timedelta(seconds=60)
 """How long memcached may run without serving: before a new pod's rollout counts as failed, and before an old pod that
-did serve counts as one that has nothing to lose."""
+did serve has its turn to be replaced."""
 
 
 class StepKind(StrEnum):
@@ -133,6 +134,21 @@ def is_ready(pod: dict[str, Any]) -> bool:
     return ready_since(pod) is not None
 
 
+def holds_items(pod: dict[str, Any]) -> bool:
+    """Tell whether there are items to lose: the pod serves, or did so and has not lost them since.
+
+    What does not answer in time (a busy node, a node out of touch) is not gone. A memory file outlives its process.
+    """
+    ready, started = _ready(pod), _running_since(pod)
+    if _leaving(pod) or ready is None:
+        return False
+    if is_ready(pod) or _out_of_touch(pod):
+        return True
+    if has_memory_file(pod) and (_swapping(pod) or _container(pod).get("restartCount", 0)):
+        return not diagnose([pod])
+    return started is not None and dt.datetime.fromisoformat(ready["lastTransitionTime"]) > started
+
+
 def choose(pod: dict[str, Any], missing: Difference, abilities: Abilities, *, anew: str = "") -> Step:
     """Return the gentlest step that brings a pod nearer to the template; `anew` says why it takes another pod."""
 
@@ -172,11 +188,12 @@ def plan(
 ) -> Rollout:
     """Choose what to do with which pods.
 
-    A pod that never served has nothing to lose and goes at once: a broken image must not block its own repair. One that
-    fell silent keeps its items for a while: on a busy node a probe answers late. Of those that serve, the highest
-    ordinals go, as many as the strategy allows to be away together, and none while a new one fails. What interrupts
-    nobody is done to all pods at once. Nothing is decided on a StatefulSet whose controller has not seen the newest
-    template: its `updateRevision` would be the old one.
+    A pod that holds no items has nothing to lose and goes at once: a broken image must not block its own repair. One
+    that holds some and fell silent is left alone for a while: on a busy node a probe answers late. Then such pods go
+    first, but no more together than the strategy allows. Of those that serve, the highest ordinals go, as many as the
+    strategy allows to be away, and none while a new one fails. What interrupts nobody is done to all pods at once.
+    Nothing is decided on a StatefulSet whose controller has not seen the newest template: its `updateRevision` would
+    be the old one.
 
     Parameters
     ----------
@@ -227,25 +244,29 @@ def plan(
         if step.kind is StepKind.ADOPT
         or (step.kind is StepKind.RESIZE and (abilities.warm or _running_since(step.pod) is not None))
     ]
-    silent = {step.name: left for step in planned if (left := _mercy(step.pod, now))}
+    disturbing = [step for step in planned if step not in calm]
+    under_way = [step for step in disturbing if step.kind is StepKind.SWAP and _swapping(step.pod)]
+    waiting = [step for step in disturbing if is_ready(step.pod) and step not in under_way]
+    away = [step for step in disturbing if not is_ready(step.pod) and step not in under_way]
     idle = [
         step if step.kind is StepKind.SWAP else Step(StepKind.REPLACE, step.pod)
-        for step in planned
-        if step not in calm and not is_ready(step.pod) and step.name not in silent
+        for step in away
+        if not holds_items(step.pod)
     ]
-    busy = [step for step in planned if step not in calm and is_ready(step.pod)]
-    under_way = [step for step in busy if _swapping(step.pod)]
-    waiting = [step for step in busy if step not in under_way]
+    holding = [step for step in away if holds_items(step.pod)]
+    silent = {step.name: left for step in holding if (left := _mercy(step.pod, now))}
+    mute = [step for step in holding if step.name not in silent and not _out_of_touch(step.pod)]
     filling = {name: left for name, left in remaining.items() if left and waiting and budget <= 0}
     allowed = 0 if stopped else max(budget, 0)
+    allowed_mute = 0 if stopped else max(budget + len(holding), 0)  # a new pod counts until it serves
     starting = [left for pod in updated if waiting and not stopped and (left := _patience_left(pod, now))]
     return Rollout(
         outdated=[pod["metadata"]["name"] for pod in outdated],
-        steps=[*calm, *astray, *idle, *under_way, *waiting[:allowed]],
+        steps=[*calm, *astray, *idle, *under_way, *mute[:allowed_mute], *waiting[:allowed]],
         planned=planned,
         wait=min([*filling.values(), *silent.values(), *starting], default=0),
         filling=sorted(filling),
-        stopped=stopped if waiting else "",
+        stopped=stopped if waiting or mute else "",
     )
 
 
@@ -296,12 +317,12 @@ def _patience_left(pod: dict[str, Any], now: dt.datetime) -> float:
 
 
 def _mercy(pod: dict[str, Any], now: dt.datetime) -> float:
-    """Return for how many seconds a pod that served, and does not now, keeps what it holds; 0 where nothing is held."""
+    """Return for how many seconds a pod that holds items, and does not serve now, is left alone."""
     started, ready = _running_since(pod), _ready(pod)
-    if started is None or ready is None or _swapping(pod):
+    if ready is None:
         return 0
-    served = dt.datetime.fromisoformat(ready["lastTransitionTime"]) > started
-    return _patience_left(pod, now) if served else 0
+    silent = dt.datetime.fromisoformat(ready["lastTransitionTime"])
+    return max((max(silent, started or silent) + _PATIENCE - now).total_seconds(), 0)
 
 
 def _seconds_left(
@@ -322,16 +343,33 @@ def ready_since(pod: dict[str, Any]) -> dt.datetime | None:
     return dt.datetime.fromisoformat(ready["lastTransitionTime"])
 
 
+def _out_of_touch(pod: dict[str, Any]) -> bool:
+    """Tell whether it is not the kubelet that calls the pod unready: its last word was that all containers are ready.
+
+    The node does not report, or a readiness gate is closed. memcached may serve all the same, and deleting the pod
+    would bring no other one before the node is back.
+    """
+    contained = _condition(pod, "ContainersReady")
+    return not is_ready(pod) and contained is not None and contained["status"] == "True"
+
+
 def _ready(pod: dict[str, Any]) -> dict[str, Any] | None:
+    return _condition(pod, "Ready")
+
+
+def _condition(pod: dict[str, Any], kind: str) -> dict[str, Any] | None:
     conditions = pod.get("status", {}).get("conditions", [])
-    return next((condition for condition in conditions if condition["type"] == "Ready"), None)
+    return next((condition for condition in conditions if condition["type"] == kind), None)
 
 
 def _running_since(pod: dict[str, Any]) -> dt.datetime | None:
-    for container in pod.get("status", {}).get("containerStatuses", []):
-        if container["name"] == CONTAINER and (running := container.get("state", {}).get("running")):
-            return dt.datetime.fromisoformat(running["startedAt"])
-    return None
+    running = _container(pod).get("state", {}).get("running")
+    return dt.datetime.fromisoformat(running["startedAt"]) if running else None
+
+
+def _container(pod: dict[str, Any]) -> dict[str, Any]:
+    found = pod.get("status", {}).get("containerStatuses", [])
+    return next((container for container in found if container["name"] == CONTAINER), {})
 
 
 def _swapping(pod: dict[str, Any]) -> bool:

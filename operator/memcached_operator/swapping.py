@@ -18,7 +18,7 @@ from memcached_operator import naming, warm
 from memcached_operator.changes import Change, Outcome
 from memcached_operator.rehearsal import rehearse
 from memcached_operator.resizing import make_room
-from memcached_operator.rollout import SWAP_UNDER_WAY, is_ready
+from memcached_operator.rollout import SWAP_UNDER_WAY, holds_items, is_ready
 from memcached_operator.scripts import ARGUMENTS_FILE
 from memcached_operator.template import ARGUMENTS, CONTAINER, IMAGE
 from memcached_operator.wire import WireError
@@ -121,7 +121,7 @@ def outcome(mark: Mark, name: str, now: Process | None) -> tuple[str, str, str]:
 
 async def _begin(change: Change, image: str, arguments: str, earlier: Mark | None) -> Outcome:
     pod, template = change.pod, change.stateful_set["spec"]["template"]
-    serves = is_ready(pod)
+    serves = holds_items(pod)
     if serves:
         shown = await rehearse(change.request, str(pod["spec"]["nodeName"]), template)
         if shown.problem or shown.version is None:

@@ -29,6 +29,7 @@ __all__ = [
     "Difference",
     "asked",
     "difference",
+    "has_memory_file",
     "held",
     "metadata_patch",
     "resources",
@@ -200,6 +201,11 @@ def difference(pod: Manifest, stateful_set: Manifest) -> Difference:
         item_memory=have.get(ITEM_MEMORY) != want.get(ITEM_MEMORY),
         memory_file=len({size for size in (_file_size(pod), _file_size(template)) if size}) == 2,
     )
+
+
+def has_memory_file(pod: Manifest) -> bool:
+    """Tell whether memcached keeps its items in a file in the pod's memory."""
+    return _file_size(pod) is not None
 
 
 def metadata_patch(pod: Manifest, stateful_set: Manifest) -> Manifest:

@@ -29,13 +29,19 @@ def pod(
     ready_since: dt.datetime = NOW - dt.timedelta(days=1),
     silent_since: dt.datetime | None = None,
     running: bool = True,
+    restarts: int = 0,
+    in_touch: bool = True,
+    warm: bool = False,
     image: str = "memcached:2",
     rest: str = "same",
     arguments: str = "same",
     memory: int = 64,
     annotations: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A pod; by default it is like `stateful_set`'s template, and its memcached started when it got ready."""
+    """A pod; by default it is like `stateful_set`'s template, and its memcached started when it got ready.
+
+    When it is not in touch, its node does not report: it is not the kubelet that calls it unready.
+    """
     metadata: dict[str, Any] = {
         "name": name,
         "uid": f"uid-of-{name}",
@@ -46,20 +52,25 @@ def pod(
     if leaving:
         metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     amounts = {"limits": {"memory": f"{memory * 2}Mi"}}
-    status: dict[str, Any] = {"name": "memcached", "resources": amounts, "state": {"waiting": {}}}
+    status: dict[str, Any] = {"name": "memcached", "resources": amounts, "restartCount": restarts}
+    status["state"] = {"waiting": {}}
     if running:
         status["state"] = {"running": {"startedAt": ready_since.strftime("%Y-%m-%dT%H:%M:%SZ")}}
     return {
         "metadata": metadata,
-        "spec": {"containers": [{"name": "memcached", "image": image, "resources": amounts}]},
+        "spec": {
+            "containers": [{"name": "memcached", "image": image, "resources": amounts}],
+            "volumes": [{"name": "cache", "emptyDir": {"sizeLimit": "68Mi"}}] if warm else [],
+        },
         "status": {
             "containerStatuses": [status],
             "conditions": [
                 {
-                    "type": "Ready",
-                    "status": "True" if serves else "False",
+                    "type": kind,
+                    "status": "True" if holds else "False",
                     "lastTransitionTime": changed.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 }
+                for kind, holds in (("ContainersReady", serves or not in_touch), ("Ready", serves))
             ],
         },
     }

@@ -10,7 +10,7 @@ from memcached_operator.changes import Change, Outcome
 from memcached_operator.fleet import Fleet
 from memcached_operator.replacing import perform
 from memcached_operator.rollout import Step, StepKind
-from unit.operator.factory import memcached, pod, stateful_set
+from unit.operator.factory import NOW, memcached, pod, stateful_set
 
 
 def ended(phase: str, **terminated: Any) -> dict[str, Any]:
@@ -66,6 +66,12 @@ async def test_a_pod_that_serves_goes_when_its_successor_is_known_to_start(
     assert (outcome.problem.reason if outcome.problem else None) == reason
     assert bool(outcome.wait) != goes
     assert request.told == (["Replaced pod cache-0, which starts with an empty cache: why not"] if goes else [])
+
+
+async def test_a_pod_that_holds_items_is_not_given_up_for_something_untried_because_it_is_silent() -> None:
+    request = Request(ended("Failed", reason="Error", message="unrecognized option"))
+    await replaced(request, pod("cache-0", image="memcached:1", silent_since=NOW))
+    assert request.deleted == []
 
 
 @pytest.mark.parametrize(

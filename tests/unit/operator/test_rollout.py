@@ -84,6 +84,42 @@ def test_a_pod_that_just_fell_silent_keeps_its_items_because_a_busy_node_answers
     assert (warm.steps, warm.wait) == ([], 40), "what it shall start with is tried first, while it serves"
 
 
+MINUTES_AGO = NOW - dt.timedelta(minutes=5)
+
+
+def test_pods_that_hold_items_go_no_faster_because_they_are_silent() -> None:
+    """A node that is busy for minutes lets the probes of all its pods fail; memcached is at it all the time."""
+    pods = [pod(f"cache-{ordinal}", revision="old", silent_since=MINUTES_AGO) for ordinal in range(3)]
+    assert replaced(stateful_set(3), pods) == ["cache-2"]
+    assert replaced(stateful_set(3), pods, maxUnavailable=2) == ["cache-2", "cache-1"]
+    pods[2] = pod("cache-2", ready=False, ready_since=NOW - dt.timedelta(seconds=5))
+    assert replaced(stateful_set(3), pods) == [], "the new one does not serve yet"
+    pods[2] = pod("cache-2")
+    assert replaced(stateful_set(3), pods) == ["cache-1"]
+
+
+def test_items_of_a_silent_pod_are_handed_over_where_that_is_wanted() -> None:
+    pods = [pod("cache-0", revision="old", rest="other", silent_since=MINUTES_AGO), pod("cache-1")]
+    rollout = plan(stateful_set(2), pods, UpdateStrategy(), now=NOW, abilities=EVERYTHING)
+    assert [(step.name, step.kind) for step in rollout.steps] == [("cache-0", StepKind.HANDOVER)]
+
+
+def test_a_pod_whose_node_does_not_report_is_left_alone_because_it_may_serve_and_would_have_no_successor() -> None:
+    lost = pod("cache-0", revision="old", silent_since=MINUTES_AGO, in_touch=False)
+    assert replaced(stateful_set(2), [lost, pod("cache-1")]) == []
+
+
+def test_a_memory_file_outlives_the_process_that_is_just_restarting() -> None:
+    """Its template changed again, while memcached restarts for the change before."""
+    late = NOW - dt.timedelta(seconds=20)
+    for why in ({"annotations": {SWAP_UNDER_WAY: "{}"}}, {"restarts": 1}):
+        other: dict[str, Any] = {"revision": "old", "rest": "other", "ready": False, "warm": True, **why}
+        restarting = pod("cache-0", ready_since=late, running=False, **other)
+        assert planned(stateful_set(1), [restarting]).steps == []
+        broken = restarting | {"status": restarting["status"] | WAITING}
+        assert [step.kind for step in planned(stateful_set(1), [broken]).steps] == [StepKind.REPLACE]
+
+
 def test_a_new_pod_is_looked_at_again_when_its_time_to_get_ready_is_over() -> None:
     starting = pod("cache-1", ready=False, ready_since=NOW - dt.timedelta(seconds=10))
     rollout = planned(stateful_set(2), [pod("cache-0", revision="old", image="memcached:1"), starting])
