@@ -156,8 +156,8 @@ def choose(pod: dict[str, Any], missing: Difference, abilities: Abilities, *, an
         return abilities.impossible.get((pod["metadata"]["uid"], kind), "")
 
     why = anew
-    if _swapping(pod) and missing.in_place:  # until it is seen to be done
-        return Step(StepKind.SWAP, pod)
+    if _swapping(pod) and (missing.in_place or is_ready(pod)) and not refused(StepKind.SWAP):
+        return Step(StepKind.SWAP, pod)  # until it is seen to be done, whatever comes after it
     if missing.metadata_only and not anew:
         return Step(StepKind.ADOPT, pod)
     if not anew and not (missing.rest or missing.image or missing.arguments):

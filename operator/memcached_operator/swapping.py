@@ -16,14 +16,15 @@ from typing import Any
 from kopf_sdk.runtime import Kind
 from memcached_operator import naming, warm
 from memcached_operator.changes import Change, Outcome
+from memcached_operator.diagnosis import diagnose
 from memcached_operator.rehearsal import rehearse
 from memcached_operator.resizing import make_room
 from memcached_operator.rollout import SWAP_UNDER_WAY, holds_items, is_ready
 from memcached_operator.scripts import ARGUMENTS_FILE
-from memcached_operator.template import ARGUMENTS, CONTAINER, IMAGE
+from memcached_operator.template import ARGUMENTS, CONTAINER, IMAGE, REVISION
 from memcached_operator.wire import WireError
 
-__all__ = ["Mark", "Process", "has_restarted", "outcome", "perform", "refusal"]
+__all__ = ["Mark", "Process", "has_restarted", "is_promising", "outcome", "perform", "refusal"]
 
 CONFIG_MAP = Kind("v1", "ConfigMap")
 _LOOK_AGAIN = 1.0
@@ -31,6 +32,8 @@ _MENDED = 15.0
 """Seconds until something that only people can mend is looked at again."""
 _BLIND = dt.timedelta(seconds=30)
 """How long other arguments take to be noticed and memcached to restart at most, where it cannot be asked."""
+_PATIENCE = dt.timedelta(seconds=60)
+"""How long memcached may be away for a restart that is wanted no more."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,21 @@ async def perform(change: Change) -> Outcome:
     template = change.stateful_set["spec"]["template"]
     image, arguments = _image(template), str(template["metadata"]["annotations"][ARGUMENTS])
     mark = Mark.of(change.pod)
-    if mark is None or (mark.image, mark.arguments) != (image, arguments):
+    if mark is None:
         return await _begin(change, image, arguments, mark)
-    return await _finish(change, mark)
+    if (mark.image, mark.arguments) == (image, arguments) or is_promising(mark, change.pod, _now()):
+        return await _finish(change, mark)
+    return await _begin(change, image, arguments, mark)
+
+
+def is_promising(mark: Mark, pod: Mapping[str, Any], moment: dt.datetime) -> bool:
+    """Tell whether a restart will come to an end, so that one for another template can wait for that.
+
+    In the middle nothing is known: neither what is in the memory file, nor whether memcached has yet to stop for it.
+    """
+    if is_ready(dict(pod)):
+        return True
+    return not diagnose([dict(pod)]) and moment - dt.datetime.fromisoformat(mark.since) < _PATIENCE
 
 
 def refusal(change: Change, arguments: str) -> str:
@@ -132,10 +147,12 @@ async def _begin(change: Change, image: str, arguments: str, earlier: Mark | Non
             return Outcome(impossible=refused)
         if (room := await make_room(change)) is not None:
             return room
-    before = await _ask(change) if serves else (earlier.before if earlier else None)
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    mark = Mark(image, arguments, _image(pod), _status(pod).get("restartCount", 0), now, before)
-    patch: dict[str, Any] = {"metadata": {"annotations": {SWAP_UNDER_WAY: mark.text(), ARGUMENTS: arguments}}}
+    before = (await _ask(change) if serves else None) or (earlier.before if earlier else None)
+    since = _now().isoformat(timespec="seconds")
+    mark = Mark(image, arguments, _image(pod), _status(pod).get("restartCount", 0), since, before)
+    # Of no revision it is outdated, whatever becomes of the template meanwhile, until it is seen to be right.
+    annotations = {SWAP_UNDER_WAY: mark.text(), ARGUMENTS: arguments}
+    patch: dict[str, Any] = {"metadata": {"annotations": annotations, "labels": {REVISION: None}}}
     if _image(pod) != image:
         # A merge patch replaces the whole list; the version makes sure that it is the one that was read.
         patch["metadata"]["resourceVersion"] = pod["metadata"]["resourceVersion"]
@@ -150,7 +167,7 @@ async def _finish(change: Change, mark: Mark) -> Outcome:
     if not is_ready(change.pod):
         return Outcome(wait=_LOOK_AGAIN, note=waiting)
     now = await _ask(change)
-    if not has_restarted(mark, change.pod, now, moment=dt.datetime.now(dt.UTC)):
+    if not has_restarted(mark, change.pod, now, moment=_now()):
         return Outcome(wait=_LOOK_AGAIN, note=waiting)
     change.fleet.forget(change.request.key, change.pod)
     await change.patch({"metadata": {"annotations": {SWAP_UNDER_WAY: None, IMAGE: mark.image}}})
@@ -168,6 +185,10 @@ async def _ask(change: Change) -> Process | None:
             return Process(said["version"], int(said["pid"]), int(said["uptime"]), int(said["curr_items"]))
     except (WireError, KeyError):
         return None
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 def _containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:

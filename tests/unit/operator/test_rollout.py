@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -262,4 +263,16 @@ def test_a_restart_in_place_goes_on_until_it_is_seen_to_be_done() -> None:
     swapped = pod("cache-0")
     swapped["metadata"]["annotations"] = {SWAP_UNDER_WAY: "{}"}
     assert choose(swapped, Difference(), EVERYTHING).kind is StepKind.SWAP
-    assert choose(swapped, Difference(rest=True), EVERYTHING).kind is StepKind.HANDOVER
+    assert choose(swapped, Difference(rest=True), EVERYTHING).kind is StepKind.SWAP, "its turn would never come"
+    away = pod("cache-0", ready=False, annotations={SWAP_UNDER_WAY: "{}"})
+    assert choose(away, Difference(image=True), EVERYTHING).kind is StepKind.SWAP
+    assert choose(away, Difference(rest=True), EVERYTHING).kind is StepKind.HANDOVER
+    refused = replace(EVERYTHING, impossible={("uid-of-cache-0", StepKind.SWAP): "too old"})
+    assert choose(away, Difference(image=True), refused).kind is StepKind.HANDOVER
+
+
+def test_a_pod_that_restarted_for_a_template_that_was_taken_back_is_of_no_revision_and_goes_back() -> None:
+    restarted = pod("cache-0", image="memcached:3")
+    del restarted["metadata"]["labels"]["controller-revision-hash"]
+    rollout = plan(stateful_set(1), [restarted], UpdateStrategy(), now=NOW, abilities=EVERYTHING)
+    assert [(step.name, step.kind) for step in rollout.steps] == [("cache-0", StepKind.SWAP)]

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from memcached_operator.rollout import SWAP_UNDER_WAY
-from memcached_operator.swapping import Mark, Process, has_restarted, outcome
-from unit.operator.factory import NOW, pod
+from memcached_operator.changes import Change
+from memcached_operator.fleet import Fleet
+from memcached_operator.rollout import SWAP_UNDER_WAY, Step, StepKind
+from memcached_operator.swapping import Mark, Process, has_restarted, is_promising, outcome, perform
+from unit.operator.factory import NOW, memcached, pod, stateful_set
 
 BEFORE = Process(version="1.6.38", pid=14, uptime=1000, items=5000)
 NEW_IMAGE = Mark("memcached:2", "d1", "memcached:1", 3, NOW.isoformat(), BEFORE)
@@ -60,6 +62,81 @@ def test_a_restart_is_over_when_another_process_serves(
     mark: Mark, seen: dict[str, Any], process: Process | None, moment: dt.datetime, over: bool
 ) -> None:
     assert has_restarted(mark, seen, process, moment=moment) == over
+
+
+SOON = NOW + dt.timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("seen", "moment", "promising"),
+    [
+        (running(3), LATER, True),
+        (running(3, ready=False), SOON, True),
+        (running(3, ready=False), LATER, False),
+    ],
+)
+def test_a_restart_is_finished_before_another_one_begins_unless_it_leads_nowhere(
+    seen: dict[str, Any], moment: dt.datetime, promising: bool
+) -> None:
+    """Begun at once, the next one could wait for ever: for a stop that its own change of the arguments called off."""
+    assert is_promising(NEW_ARGUMENTS, seen, moment) == promising
+
+
+def test_an_image_that_does_not_start_is_mended_at_once() -> None:
+    broken = running(3, ready=False)
+    broken["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": "ErrImagePull"}}
+    assert not is_promising(NEW_IMAGE, broken, SOON)
+
+
+class Request:
+    """Plays the API server: every rehearsal ended well."""
+
+    namespace = "shop"
+    key = "shop/cache"
+
+    def __init__(self) -> None:
+        self.resource = memcached(warmRestart={"enabled": True})
+        self.patches: list[dict[str, Any]] = []
+        self.told: list[str] = []
+
+    def get(self, kind: Any, name: str) -> dict[str, Any]:
+        ended = {
+            "phase": "Succeeded",
+            "containerStatuses": [{"state": {"terminated": {"message": "memcached 1.6.45"}}}],
+        }
+        return {"metadata": {"name": name}, "spec": {"containers": [{"image": "memcached:2"}]}, "status": ended}
+
+    async def patch(self, target: dict[str, Any], patch: dict[str, Any], **_: Any) -> dict[str, Any]:
+        self.patches.append(patch)
+        return target
+
+    def event(self, type_: str, reason: str, message: str) -> None:
+        self.told.append(reason)
+
+
+async def performed(found: dict[str, Any], image: str = "memcached:2") -> Request:
+    request: Any = Request()
+    wanted = stateful_set(1, image=image)
+    wanted["spec"]["template"]["spec"]["volumes"] = []
+    found["spec"]["nodeName"], found["metadata"]["resourceVersion"] = "node-1", "7"
+    await perform(Change(request, Step(StepKind.SWAP, found), wanted, Fleet(inside=False), None, None))
+    made: Request = request
+    return made
+
+
+async def test_a_pod_is_of_no_revision_while_it_restarts_because_the_template_may_be_taken_back_meanwhile() -> None:
+    (patch,) = (await performed(pod("cache-0", image="memcached:1", revision="old"))).patches
+    assert patch["metadata"]["labels"] == {"controller-revision-hash": None}
+    assert [container["image"] for container in patch["spec"]["containers"]] == ["memcached:2"]
+
+
+async def test_a_restart_that_is_wanted_no_more_is_seen_to_its_end_before_the_next_one() -> None:
+    mark = replace(NEW_IMAGE, image="memcached:3")
+    found = pod("cache-0", image="memcached:3", restarts=3, annotations={SWAP_UNDER_WAY: mark.text()})
+    assert (await performed(found)).patches == [], "memcached has yet to restart"
+    found["status"]["containerStatuses"][0]["restartCount"] = 4
+    (patch,) = (await performed(found)).patches
+    assert patch["metadata"]["annotations"] == {SWAP_UNDER_WAY: None, "cache.example.com/image": "memcached:3"}
 
 
 def test_the_event_says_what_was_kept() -> None:
