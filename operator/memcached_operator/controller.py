@@ -141,6 +141,7 @@ def controller(operand: Operand, certificates: Certificates) -> Controller[Memca
                 request.key, pods, stateful_set, strategy.warm_up, fleet=fleet, access=access, now=now
             )
             | returning,
+            returning=returning,
             stale=rotation.stale,
         )
         performed = Performed()

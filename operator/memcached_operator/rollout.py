@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -184,6 +184,7 @@ def plan(
     abilities: Abilities = Abilities(),
     running: Mapping[str, Observation] | None = None,
     warming: Mapping[str, float] | None = None,
+    returning: Collection[str] = (),
     stale: Mapping[str, str] | None = None,
 ) -> Rollout:
     """Choose what to do with which pods.
@@ -205,6 +206,8 @@ def plan(
         What the memcached processes say of themselves, by pod.
     warming
         New pods whose caches are not filled yet, with the seconds until they are looked at again.
+    returning
+        New pods that get items of their predecessors back: another one has to wait for that.
     stale
         Pods that are as the template and must be made anew all the same, with the reason.
     """
@@ -244,7 +247,11 @@ def plan(
         if step.kind is StepKind.ADOPT
         or (step.kind is StepKind.RESIZE and (abilities.warm or _running_since(step.pod) is not None))
     ]
-    disturbing = [step for step in planned if step not in calm]
+    disturbing = [
+        step
+        for step in planned
+        if step not in calm and not (step.name in returning and (is_ready(step.pod) or _patience_left(step.pod, now)))
+    ]
     under_way = [step for step in disturbing if step.kind is StepKind.SWAP and _swapping(step.pod)]
     waiting = [step for step in disturbing if is_ready(step.pod) and step not in under_way]
     away = [step for step in disturbing if not is_ready(step.pod) and step not in under_way]
@@ -259,7 +266,12 @@ def plan(
     filling = {name: left for name, left in remaining.items() if left and waiting and budget <= 0}
     allowed = 0 if stopped else max(budget, 0)
     allowed_mute = 0 if stopped else max(budget + len(holding), 0)  # a new pod counts until it serves
-    starting = [left for pod in updated if waiting and not stopped and (left := _patience_left(pod, now))]
+    starting = [
+        left
+        for pod in pods
+        if (pod in updated and waiting and not stopped) or pod["metadata"]["name"] in returning
+        if (left := _patience_left(pod, now))
+    ]
     return Rollout(
         outdated=[pod["metadata"]["name"] for pod in outdated],
         steps=[*calm, *astray, *idle, *under_way, *mute[:allowed_mute], *waiting[:allowed]],

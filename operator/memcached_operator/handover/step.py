@@ -32,8 +32,7 @@ def performer(operand: Operand) -> Callable[[Change], Awaitable[Outcome]]:
             return await _make(change, operand)
         if "deletionTimestamp" in found["metadata"]:
             return Outcome(wait=1)
-        if spare.served(found)[1] != pod["metadata"]["uid"]:
-            await request.delete(found, grace_seconds=0)  # of an earlier handover, which is over
+        if spare.served(found)[1] != pod["metadata"]["uid"]:  # of an earlier handover: `tend` ends it when it is over
             return Outcome(wait=1)
         progress = spare.progress(found, pod)
         if progress.stage is Stage.COPYING and change.elapsed > _PATIENCE and not _runs(found):

@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 
 from memcached_operator import naming
+from memcached_operator.changes import Change, Outcome
 from memcached_operator.children.stateful_set import stateful_set
+from memcached_operator.fleet import Fleet
 from memcached_operator.handover.spare import COPIER, Stage, labels, progress, served, spare_pod
-from memcached_operator.handover.step import returning
+from memcached_operator.handover.step import performer, returning
 from memcached_operator.operand import Operand
+from memcached_operator.rollout import Step, StepKind
 from memcached_operator.surroundings import Surroundings
 from unit.operator.factory import memcached, pod
+from unit.operator.factory import stateful_set as template
 
 
 def spare(**spec: Any) -> dict[str, Any]:
@@ -82,3 +86,38 @@ def test_a_pod_whose_items_are_on_their_way_does_not_count_as_one_that_serves() 
     assert set(returning([seen(WORKING)], [NEW])) == {"cache-0"}
     assert set(returning([seen(WORKING, ready=True)], [OLD])) == set()
     assert set(returning([seen(WORKING, ready=True)], [pod("cache-0", leaving=True)])) == {"cache-0"}
+
+
+class Request:
+    """Plays the API server: it has this spare."""
+
+    namespace = "shop"
+
+    def __init__(self, found: dict[str, Any]) -> None:
+        self.resource = memcached(warmRestart={"handover": True})
+        self.deleted: list[str] = []
+        self.told: list[str] = []
+        self._found = found
+
+    def get(self, kind: Any, name: str) -> dict[str, Any]:
+        return self._found
+
+    async def delete(self, target: dict[str, Any], **_: Any) -> None:
+        self.deleted.append(target["metadata"]["name"])
+
+    def event(self, type_: str, reason: str, message: str) -> None:
+        self.told.append(reason)
+
+
+async def performed(found: dict[str, Any], now: dict[str, Any], **how: Any) -> tuple[Outcome, Request]:
+    request: Any = Request(found)
+    step = Step(StepKind.HANDOVER, now)
+    change = Change(request, step, template(1), Fleet(inside=False), None, None, **how)
+    outcome = await performer(Operand())(change)
+    made: Request = request
+    return outcome, made
+
+
+async def test_a_spare_is_left_alone_as_long_as_it_has_items_of_the_pod_before() -> None:
+    outcome, request = await performed(seen(WORKING), NEW)
+    assert (request.deleted, outcome.impossible) == ([], "")

@@ -110,6 +110,21 @@ def test_a_pod_whose_node_does_not_report_is_left_alone_because_it_may_serve_and
     assert replaced(stateful_set(2), [lost, pod("cache-1")]) == []
 
 
+def test_a_pod_that_gets_its_items_back_is_not_replaced_under_them_when_the_template_changes_again() -> None:
+    pods = [pod(f"cache-{ordinal}", revision="old", rest="other") for ordinal in range(3)]
+
+    def steps(new: dict[str, Any], **strategy: int) -> list[str]:
+        wanted, back = UpdateStrategy.model_validate(strategy), {"cache-2": 1.0}
+        all_pods = [*pods[:2], new]
+        rollout = plan(stateful_set(3), all_pods, wanted, now=NOW, warming=back, returning=back, abilities=EVERYTHING)
+        return [step.name for step in rollout.steps]
+
+    assert steps(pods[2], maxUnavailable=2) == ["cache-1"]
+    starting: dict[str, Any] = {"revision": "old", "rest": "other", "ready": False}
+    assert steps(pod("cache-2", ready_since=NOW - dt.timedelta(seconds=5), **starting)) == []
+    assert steps(pod("cache-2", running=False, **starting)) == ["cache-2"], "it does not start: nothing is in it yet"
+
+
 def test_a_memory_file_outlives_the_process_that_is_just_restarting() -> None:
     """Its template changed again, while memcached restarts for the change before."""
     late = NOW - dt.timedelta(seconds=20)
