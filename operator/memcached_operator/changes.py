@@ -29,13 +29,19 @@ class Change:
     access: Access | None
     observation: Observation | None
     """What the pod's memcached said of itself; None when it could not be asked."""
+    stage: str = ""
+    """What the step waited for when it was last tried with this pod and template; empty at first."""
     elapsed: float = 0
-    """Seconds since this step was first tried with this pod and template."""
+    """Seconds since it has been waiting for that."""
 
     @property
     def pod(self) -> dict[str, Any]:
         """The pod to change."""
         return self.step.pod
+
+    def waited(self, stage: str) -> float:
+        """Return for how many seconds the step has been waiting for this, and for nothing else."""
+        return self.elapsed if stage == self.stage else 0
 
     async def patch(self, body: Mapping[str, Any], *, subresource: str = "") -> dict[str, Any]:
         """Patch the pod and return it as it is then."""
@@ -54,6 +60,8 @@ class Outcome:
     """Why it will never work for this pod and template: the next plan does without."""
     note: str = ""
     """How far it is, for people."""
+    stage: str = ""
+    """What it waits for: patience with one thing is not used up by another."""
 
 
 Performer = Callable[[Change], Awaitable[Outcome]]
@@ -85,7 +93,7 @@ class Changes:
         self._performers = performers
         self._clock = clock
         self._refusals: dict[str, dict[tuple[str, StepKind, str], str]] = {}
-        self._started: dict[str, dict[tuple[str, StepKind, str], float]] = {}
+        self._stages: dict[str, dict[tuple[str, StepKind, str], tuple[str, float]]] = {}
 
     def impossible(self, key: str, stateful_set: Mapping[str, Any] | None) -> dict[tuple[str, StepKind], str]:
         """Return which steps turned out not to work for pods of the resource `key` and the present template."""
@@ -115,12 +123,12 @@ class Changes:
         if kept := {mark: why for mark, why in known.items() if mark[2] == revision}:
             self._refusals[request.key] = kept
         if not steps or stateful_set is None:
-            self._started.pop(request.key, None)
+            self._stages.pop(request.key, None)
             return Performed()
         now = self._clock()
-        before = self._started.get(request.key, {})
+        before = self._stages.get(request.key, {})
         marks = [(step.pod["metadata"]["uid"], step.kind, revision) for step in steps]
-        self._started[request.key] = {mark: before.get(mark, now) for mark in marks}
+        stages = self._stages[request.key] = {mark: before.get(mark, ("", now)) for mark in marks}
         changes = [
             Change(
                 request,
@@ -129,7 +137,8 @@ class Changes:
                 fleet,
                 access,
                 running.get(step.name),
-                now - self._started[request.key][mark],
+                stages[mark][0],
+                now - stages[mark][1],
             )
             for step, mark in zip(steps, marks, strict=True)
         ]
@@ -140,6 +149,8 @@ class Changes:
         for mark, outcome in zip(marks, outcomes, strict=True):
             if isinstance(outcome, BaseException):
                 continue
+            if outcome.stage != stages[mark][0]:
+                stages[mark] = (outcome.stage, self._clock())
             if outcome.impossible:
                 self._refusals.setdefault(request.key, {})[mark] = outcome.impossible
             wait = 0.1 if outcome.impossible else outcome.wait

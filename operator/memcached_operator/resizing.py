@@ -43,8 +43,10 @@ _ASK_API_AGAIN = 600.0
 class Move:
     """The next thing to do with one pod."""
 
-    do: Literal["resize", "await kubelet", "note", "limit", "release", "adopt", "give up"]
+    do: Literal["resize", "await kubelet", "await memcached", "note", "limit", "release", "adopt", "give up"]
     why: str = ""
+    patience: float = 0
+    """Seconds that this may be awaited, or go on without getting any further."""
 
 
 def next_move(
@@ -54,7 +56,6 @@ def next_move(
     limit: int | None,
     held: int | None,
     beside: int = 0,
-    elapsed: float,
 ) -> Move:
     """Decide from what is seen, never from what was done before.
 
@@ -68,26 +69,24 @@ def next_move(
         Bytes of its slab pages; None when it was not asked yet.
     beside
         Bytes that it holds beside: of its hash table above all, which never shrinks.
-    elapsed
-        Seconds since this was begun.
     """
     wanted = resources(dict(template))
     lower = _memory(dict(pod)) > _memory(dict(template))
-    if not lower and (move := _resize(pod, wanted, elapsed)):
+    if not lower and (move := _resize(pod, wanted)):
         return move
     items = (template["metadata"].get("annotations") or {}).get(ITEM_MEMORY)
     if items is not None:
         if (pod["metadata"].get("annotations") or {}).get(ITEM_MEMORY) != items:
             return Move("note")
         if limit is None:
-            return Move("give up", "memcached does not answer") if elapsed > PATIENCE else Move("await kubelet")
+            return Move("await memcached", "memcached does not answer", PATIENCE)
         if limit != int(items) * 2**20:
             return Move("limit")
         if lower and (held is None or held > limit):
-            return Move("give up", "memcached did not release memory") if elapsed > PATIENCE else Move("release")
+            return Move("release", "memcached did not release memory", PATIENCE)
         if lower and held is not None and held + beside > int(_memory(dict(template))):
             return Move("give up", f"memcached keeps {beside // 2**20} MiB beside its items")
-    if lower and (move := _resize(pod, wanted, elapsed)):
+    if lower and (move := _resize(pod, wanted)):
         return move
     return Move("adopt")
 
@@ -99,9 +98,7 @@ async def perform(change: Change) -> Outcome:
     except ApiError as error:
         return _refused(change.step.name, error)
     except WireError as error:
-        if change.elapsed > PATIENCE:
-            return Outcome(impossible=str(error))
-        return Outcome(wait=_LOOK_AGAIN, note=f"pod {change.step.name}: {error}")
+        return _awaited(change, Move("await memcached", str(error), PATIENCE))
 
 
 class _Resizing:
@@ -124,14 +121,13 @@ class _Resizing:
                 limit=self._limit,
                 held=self._held,
                 beside=self._beside,
-                elapsed=self._change.elapsed,
             )
             if move.do == "adopt":
                 return await adopt(self._change)
             if move.do == "give up":
                 return Outcome(impossible=move.why)
-            if move.do == "await kubelet":
-                return Outcome(wait=_LOOK_AGAIN, note=move.why and f"pod {self._change.step.name}: {move.why}")
+            if move.do in ("await kubelet", "await memcached"):
+                return _awaited(self._change, move)
             if (outcome := await moves[move.do]()) is not None:
                 return outcome
         return Outcome(wait=_LOOK_AGAIN)
@@ -182,7 +178,11 @@ class _Resizing:
                 await memcached.free_page(max(pages, key=lambda name: pages[name]))
         if self._held is not None and self._held <= limit:
             return None
-        return Outcome(wait=_LOOK_AGAIN, note=f"pod {change.step.name}: waiting for memcached to release memory")
+        stage = f"release down from {self._held}"  # it takes long where there is much: as long as it gets on
+        if change.waited(stage) > PATIENCE:
+            return Outcome(impossible="memcached did not release memory")
+        note = f"pod {change.step.name}: waiting for memcached to release memory"
+        return Outcome(wait=_LOOK_AGAIN, note=note, stage=stage)
 
 
 async def make_room(change: Change) -> Outcome | None:
@@ -193,7 +193,7 @@ async def make_room(change: Change) -> Outcome | None:
     pod, template = change.pod, change.stateful_set["spec"]["template"]
     if _memory(pod) > _memory(template):
         return None
-    move = _resize(pod, resources(template), change.elapsed)
+    move = _resize(pod, resources(template))
     if move is None:
         return None
     if move.do == "give up":
@@ -205,7 +205,8 @@ async def make_room(change: Change) -> Outcome | None:
             return _refused(change.step.name, error)
         if not same_amounts(resources(template), resources(changed)):
             return Outcome(impossible="something in this cluster changes the resources of pods")
-    return Outcome(wait=_LOOK_AGAIN, note=move.why and f"pod {change.step.name}: {move.why}")
+        return Outcome(wait=_LOOK_AGAIN)
+    return _awaited(change, move)
 
 
 class PodResize:
@@ -225,7 +226,14 @@ class PodResize:
         return self._found
 
 
-def _resize(pod: Mapping[str, Any], wanted: Mapping[str, Any], elapsed: float) -> Move | None:
+def _awaited(change: Change, move: Move) -> Outcome:
+    """Wait for what the move names, until that took longer than it may."""
+    if change.waited(move.do) > move.patience:
+        return Outcome(impossible=move.why)
+    return Outcome(wait=_LOOK_AGAIN, note=f"pod {change.step.name}: {move.why}", stage=move.do)
+
+
+def _resize(pod: Mapping[str, Any], wanted: Mapping[str, Any]) -> Move | None:
     """Return what is left to do for the pod's resources; None when its containers have them."""
     if not same_amounts(wanted, resources(dict(pod))):
         return Move("resize")
@@ -235,14 +243,12 @@ def _resize(pod: Mapping[str, Any], wanted: Mapping[str, Any], elapsed: float) -
     running = conditions.get("PodResizeInProgress", {})
     if pending["status"] == "True":
         why = f"its node has no room: {pending.get('message') or pending.get('reason', '')}"
-        late = elapsed > PATIENCE or pending.get("reason") == "Infeasible"
-        return Move("give up" if late else "await kubelet", why)
+        return Move("give up", why) if pending.get("reason") == "Infeasible" else Move("await kubelet", why, PATIENCE)
     applied = {item["name"]: item.get("resources") or {} for item in status.get("containerStatuses") or ()}
     if same_amounts(wanted, applied):
         return None
     why = running.get("message") or "the kubelet has not resized it yet"
-    patience = PATIENCE if running.get("reason") == "Error" else SLOW
-    return Move("give up" if elapsed > patience else "await kubelet", why)
+    return Move("await kubelet", why, PATIENCE if running.get("reason") == "Error" else SLOW)
 
 
 def _body(pod: Mapping[str, Any], template: Mapping[str, Any]) -> dict[str, Any]:

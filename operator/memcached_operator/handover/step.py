@@ -18,6 +18,7 @@ from memcached_operator.rollout import Rollout, StepKind
 __all__ = ["greetings", "performer", "returning", "tend"]
 
 POD = Kind("v1", "Pod")
+_SPARE = "spare"
 _PATIENCE = 120.0
 """Seconds for the spare's containers to run."""
 
@@ -35,11 +36,11 @@ def performer(operand: Operand) -> Callable[[Change], Awaitable[Outcome]]:
         if spare.served(found)[1] != pod["metadata"]["uid"]:  # of an earlier handover: `tend` ends it when it is over
             return Outcome(wait=1)
         progress = spare.progress(found, pod)
-        if progress.stage is Stage.COPYING and change.elapsed > _PATIENCE and not _runs(found):
+        if progress.stage is Stage.COPYING and change.waited(_SPARE) > _PATIENCE and not _runs(found):
             progress = spare.Progress(Stage.FAILED, f"the spare pod does not start within {_PATIENCE:g} s")
         match progress.stage:
             case Stage.COPYING:
-                return Outcome(wait=5, note=f"the items of {change.step.name} are copied to a spare pod")
+                return _copying(change)
             case Stage.COPIED:
                 await request.delete(pod)
                 request.event(
@@ -128,7 +129,11 @@ async def _make(change: Change, operand: Operand) -> Outcome:
             return Outcome(problem=problem, impossible=f"handover: {error.message}")
         if error.status != 409:  # it exists, and the watch is late
             raise
-    return Outcome(wait=5, note=f"the items of {change.step.name} are copied to a spare pod")
+    return _copying(change)
+
+
+def _copying(change: Change) -> Outcome:
+    return Outcome(wait=5, note=f"the items of {change.step.name} are copied to a spare pod", stage=_SPARE)
 
 
 async def _name(request: Request[Memcached], found: dict[str, Any], pod: dict[str, Any] | None) -> None:

@@ -62,13 +62,20 @@ async def test_what_is_impossible_is_so_for_this_pod_and_template() -> None:
     assert steps.impossible() == {}
 
 
-async def test_a_step_knows_for_how_long_it_has_been_tried() -> None:
-    steps = Steps(*[Outcome(wait=1)] * 4)
-    await steps.run("cache-0")
-    steps.clock = 30
-    await steps.run("cache-0")
+async def test_a_step_knows_for_how_long_it_has_been_waiting_for_the_same_thing() -> None:
+    """A node that took its time does not leave memcached less of it, which answers late there, too."""
+    steps = Steps(*[Outcome(wait=1, stage=stage) for stage in ("kubelet", "kubelet", "memcached", "memcached", "")])
+    for seconds in (0, 30, 80, 85):
+        steps.clock = seconds
+        await steps.run("cache-0")
     await steps.run("cache-0", revision="newer")
-    assert [change.elapsed for change in steps.calls] == [0, 30, 0]
+    assert [(change.waited("kubelet"), change.waited("memcached")) for change in steps.calls] == [
+        (0, 0),
+        (30, 0),
+        (80, 0),
+        (0, 5),
+        (0, 0),
+    ]
 
 
 async def test_a_failure_does_not_keep_the_others_from_their_turn_and_is_told() -> None:

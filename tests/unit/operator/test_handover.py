@@ -121,3 +121,14 @@ async def performed(found: dict[str, Any], now: dict[str, Any], **how: Any) -> t
 async def test_a_spare_is_left_alone_as_long_as_it_has_items_of_the_pod_before() -> None:
     outcome, request = await performed(seen(WORKING), NEW)
     assert (request.deleted, outcome.impossible) == ([], "")
+
+
+CREATING = seen({"waiting": {"reason": "ContainerCreating"}})
+
+
+@pytest.mark.parametrize(("stage", "elapsed", "over"), [("", 900, False), ("spare", 100, False), ("spare", 900, True)])
+async def test_a_spare_has_its_own_time_to_start_whatever_the_rehearsal_before_it_took(
+    stage: str, elapsed: float, over: bool
+) -> None:
+    outcome, request = await performed(CREATING, OLD, stage=stage, elapsed=elapsed)
+    assert (bool(request.deleted), bool(outcome.impossible)) == (over, over)
