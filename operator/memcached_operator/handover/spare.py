@@ -190,9 +190,10 @@ def progress(spare: Mapping[str, Any], pod: Mapping[str, Any] | None) -> Progres
         return Progress(Stage.FAILED, str(message).strip())
     if pod is None or pod["metadata"]["uid"] != served(spare)[1]:
         return Progress(Stage.RETURNING)
-    for problem in diagnose([dict(spare)]):
-        return Progress(Stage.FAILED, problem.message)
-    return Progress(Stage.COPIED if copier.get("ready") else Stage.COPYING)
+    if copier.get("ready"):
+        return Progress(Stage.COPIED)
+    # A node that is still to come, a registry that does not answer: what keeps it now may be over in a moment.
+    return Progress(Stage.COPYING, "; ".join(problem.message for problem in diagnose([dict(spare)])))
 
 
 def _copier(memcached: Memcached, operand: Operand, pod: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ __all__ = ["greetings", "performer", "returning", "tend"]
 
 POD = Kind("v1", "Pod")
 _SPARE = "spare"
-_PATIENCE = 120.0
-"""Seconds for the spare's containers to run."""
+_PATIENCE = 300.0
+"""Seconds for the spare's containers to run: for a node to be added, for images to be pulled. The old pod serves."""
 
 
 def performer(operand: Operand) -> Callable[[Change], Awaitable[Outcome]]:
@@ -37,10 +37,11 @@ def performer(operand: Operand) -> Callable[[Change], Awaitable[Outcome]]:
             return Outcome(wait=1)
         progress = spare.progress(found, pod)
         if progress.stage is Stage.COPYING and change.waited(_SPARE) > _PATIENCE and not _runs(found):
-            progress = spare.Progress(Stage.FAILED, f"the spare pod does not start within {_PATIENCE:g} s")
+            why = progress.message or "its containers do not run"
+            progress = spare.Progress(Stage.FAILED, f"the spare pod does not start within {_PATIENCE:g} s: {why}")
         match progress.stage:
             case Stage.COPYING:
-                return _copying(change)
+                return _copying(change, progress.message)
             case Stage.COPIED:
                 await request.delete(pod)
                 request.event(
@@ -132,8 +133,9 @@ async def _make(change: Change, operand: Operand) -> Outcome:
     return _copying(change)
 
 
-def _copying(change: Change) -> Outcome:
-    return Outcome(wait=5, note=f"the items of {change.step.name} are copied to a spare pod", stage=_SPARE)
+def _copying(change: Change, hindrance: str = "") -> Outcome:
+    note = f"the items of {change.step.name} are copied to a spare pod"
+    return Outcome(wait=5, note=f"{note} as soon as it starts: {hindrance}" if hindrance else note, stage=_SPARE)
 
 
 async def _name(request: Request[Memcached], found: dict[str, Any], pod: dict[str, Any] | None) -> None:

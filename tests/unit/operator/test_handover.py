@@ -75,7 +75,7 @@ WORKING: dict[str, Any] = {"running": {}}
         (seen({"terminated": {"exitCode": 0, "message": '{"copied": 5}'}}), NEW, Stage.DONE),
         (seen({"terminated": {"exitCode": 1, "message": "too old"}}), OLD, Stage.FAILED),
         (seen(WORKING, {"terminated": {"exitCode": 137}}), NEW, Stage.FAILED),
-        (seen({"waiting": {"reason": "ErrImagePull", "message": "no such image"}}), OLD, Stage.FAILED),
+        (seen({"waiting": {"reason": "ErrImagePull", "message": "no such image"}}), OLD, Stage.COPYING),
     ],
 )
 def test_how_far_it_is_shows_in_the_pods_alone(found: dict[str, Any], now: dict[str, Any] | None, stage: Stage) -> None:
@@ -121,6 +121,16 @@ async def performed(found: dict[str, Any], now: dict[str, Any], **how: Any) -> t
 async def test_a_spare_is_left_alone_as_long_as_it_has_items_of_the_pod_before() -> None:
     outcome, request = await performed(seen(WORKING), NEW)
     assert (request.deleted, outcome.impossible) == ([], "")
+
+
+async def test_what_keeps_a_spare_from_starting_is_said_and_may_pass() -> None:
+    late = seen({"waiting": {"reason": "ErrImagePull", "message": "429 Too Many Requests"}})
+    outcome, request = await performed(late, OLD, stage="spare", elapsed=100)
+    assert (request.deleted, outcome.impossible) == ([], "")
+    assert "429 Too Many Requests" in outcome.note
+    outcome, request = await performed(late, OLD, stage="spare", elapsed=301)
+    assert request.deleted == ["cache-0-spare"]
+    assert "429 Too Many Requests" in outcome.impossible
 
 
 CREATING = seen({"waiting": {"reason": "ContainerCreating"}})
