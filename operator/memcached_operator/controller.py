@@ -143,6 +143,7 @@ def controller(operand: Operand, certificates: Certificates) -> Controller[Memca
             | returning,
             returning=returning,
             stale=rotation.stale,
+            lacking=_lacking(memcached, served, credentials),
         )
         performed = Performed()
         if not memcached.spec.paused:
@@ -297,6 +298,14 @@ def _wanted(
     users = credentials if not request.resource.spec.paused else None
     valid, revoked = (users.valid, users.revoked) if users else ((), ())
     return Wanted(served.get(tls.secret_name) if tls else None, valid, revoked)
+
+
+def _lacking(memcached: Memcached, served: Mapping[str, x509.Certificate], credentials: Credentials | None) -> str:
+    """Return which Secret new pods would wait for in vain, or end of; empty when they have what they need."""
+    tls, auth = memcached.spec.tls, memcached.spec.auth
+    if tls and tls.secret_name not in served:
+        return f"Secret {tls.secret_name} cannot be used"
+    return f"Secret {auth.secret_name} cannot be used" if auth and credentials is None else ""
 
 
 async def _certificate_authority(request: Request[Memcached], secrets: Secrets) -> str:

@@ -186,6 +186,7 @@ def plan(
     warming: Mapping[str, float] | None = None,
     returning: Collection[str] = (),
     stale: Mapping[str, str] | None = None,
+    lacking: str = "",
 ) -> Rollout:
     """Choose what to do with which pods.
 
@@ -210,6 +211,8 @@ def plan(
         New pods that get items of their predecessors back: another one has to wait for that.
     stale
         Pods that are as the template and must be made anew all the same, with the reason.
+    lacking
+        What new pods would wait for in vain: none that holds items goes then.
     """
     if stateful_set is None:
         return Rollout()
@@ -240,7 +243,7 @@ def plan(
     serving = sum(left == 0 for left in remaining.values())
     budget = strategy.max_unavailable - (replicas - serving)
     updated = [pod for pod in pods if pod not in outdated or _swapping(pod)]
-    stopped = _failure(updated, now)
+    stopped = lacking or _failure(updated, now)
     calm = [
         step
         for step in planned

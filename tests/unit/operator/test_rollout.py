@@ -235,6 +235,15 @@ def test_a_rollout_stops_at_a_pod_that_does_not_come_up_whatever_the_budget(new:
     assert why in rollout.stopped
 
 
+def test_no_pod_with_items_goes_while_its_successor_would_wait_for_a_secret_that_is_not_there() -> None:
+    """A misspelt name in spec.tls must not cost a cache."""
+    pods = [pod("cache-0", revision="old", rest="other"), pod("cache-1", revision="old", rest="other", ready=False)]
+    lacking = "Secret certificat cannot be used"
+    rollout = plan(stateful_set(2), pods, UpdateStrategy(maxUnavailable=2), now=NOW, lacking=lacking)
+    assert [step.name for step in rollout.steps] == ["cache-1"]
+    assert rollout.stopped == lacking
+
+
 def test_going_back_mends_the_broken_pod_at_once_and_leaves_the_others() -> None:
     broken = pod("cache-2", revision="bad", image="memcached:bad", ready=False, running=False)
     rollout = planned(stateful_set(3), [pod("cache-0"), pod("cache-1"), broken])
