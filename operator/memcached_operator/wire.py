@@ -54,11 +54,16 @@ class Connection:
         return self._reader, self._writer
 
     async def log_in(self, login: Login) -> None:
-        """Authenticate. Raises LoginRefusedError when memcached knows no such user and password."""
+        """Authenticate. Raises LoginRefusedError when memcached knows no such user and password.
+
+        Another answer ("ERROR Too many open connections", say) is none about the login.
+        """
         credentials = f"{login.user} {login.password}"
         answer = await self.command(f"set auth 0 0 {len(credentials.encode())}\r\n{credentials}")
-        if answer != "STORED":
+        if answer.startswith("CLIENT_ERROR"):
             raise LoginRefusedError(f"user {login.user}: {answer}")
+        if answer != "STORED":
+            raise WireError(f"answer to the login of {login.user}: {answer}")
 
     async def version(self) -> str:
         """Return memcached's version, like `1.6.45`."""
