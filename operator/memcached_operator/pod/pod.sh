@@ -12,7 +12,7 @@ talk() {  # sends what comes in to $1, port $2, and prints the answer
   if command -v nc >/dev/null 2>&1; then  # busybox's -w is for the connection only
     bounded nc -w $PATIENCE "$1" "$2"
   elif command -v bash >/dev/null 2>&1; then
-    bash -c "exec 3<>/dev/tcp/$1/$2 && cat >&3 && timeout $PATIENCE cat <&3"
+    bounded bash -c "exec 3<>/dev/tcp/$1/$2 && cat >&3 && timeout $PATIENCE cat <&3"
   else
     echo "the image has neither nc nor bash: set spec.probes.type to tcp"
   fi

@@ -1,4 +1,5 @@
 # Ready means that memcached answers its own protocol, not that a port is open, and that it runs with what is mounted now.
+# With all connections in use it is ready, too: it serves those, and taking it away would cost them its items.
 # With the word "alive" it asks for less: any answer will do, also a refusal, and it may take a while.
 . /etc/memcached/pod.sh
 [ "${1:-}" != alive ] || PATIENCE=8
@@ -24,19 +25,24 @@ if [ "${1:-}" = alive ]; then
   exit 0
 fi
 case "$answer" in
-  *"VERSION "*) ;;
+  *"VERSION "*) version=${answer##*VERSION } ;;
+  # It serves as many as it may, or has yet to read the login that is mounted now: both leave its version to be found.
+  *"Too many open connections"*|*authenticat*) version=$(memcached --version) && version=${version##* } ;;
   *) echo "memcached answered: $answer" >&2; exit 1 ;;
 esac
 
 # SIGHUP ends a memcached older than 1.6.40, and the cache with it; the command refresh_certs is older than that.
 now=$(mounted)
 if [ "$now" != "$(cat $STATE/loaded)" ]; then
-  case "${answer##*VERSION }" in
-    1.[0-5].*|1.6.[0-9]|1.6.[0-3][0-9]) ask refresh_certs >/dev/null ;;
-    *) kill -HUP 1 ;;
+  case "$version" in
+    1.6.[4-9][0-9]*|1.6.[1-9][0-9][0-9]*|1.[7-9]*|1.[1-9][0-9]*|[2-9]*) kill -HUP 1 ;;
+    *) ask refresh_certs >/dev/null ;;
   esac
   echo "$now" >$STATE/loaded
 fi
+case "$answer" in
+  *authenticat*) echo "memcached answered: $answer" >&2; exit 1 ;;
+esac
 
 # Other arguments need a restart, and only where it is warm is one made here; the operator says when, by the annotation.
 wanted=$(cat $POD/arguments)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -223,14 +224,16 @@ def probe(pod: Pod, answer: bytes, arguments: str = "--port=PORT\n", *words: str
 
 
 VERSION = b"VERSION 1.6.45\r\n"
+FULL = b"ERROR Too many open connections\r\n"
+UNKNOWN = b"CLIENT_ERROR authentication failure\r\nCLIENT_ERROR unauthenticated\r\n"
 
 
-@pytest.mark.parametrize(("answer", "exit_code"), [(VERSION, 0), (b"ERROR\r\n", 1), (b"", 1)])
+@pytest.mark.parametrize(("answer", "exit_code"), [(VERSION, 0), (FULL, 0), (b"ERROR\r\n", 1), (b"", 1)])
 def test_the_probe_passes_only_when_memcached_answers(pod: Pod, answer: bytes, exit_code: int) -> None:
     assert probe(pod, answer)[0] == exit_code
 
 
-@pytest.mark.parametrize(("answer", "exit_code"), [(VERSION, 0), (b"ERROR Too many open connections\r\n", 0), (b"", 1)])
+@pytest.mark.parametrize(("answer", "exit_code"), [(VERSION, 0), (FULL, 0), (UNKNOWN, 0), (b"", 1)])
 def test_memcached_is_alive_as_long_as_it_says_anything(pod: Pod, answer: bytes, exit_code: int) -> None:
     assert probe(pod, answer, "--port=PORT\n", "alive")[0] == exit_code
 
@@ -241,6 +244,20 @@ def test_the_probe_ends_soon_and_leaves_nothing_behind_where_memcached_hangs(pod
         pod.write(paths.STATE_PATH, "arguments", "d1\n")
         process = pod.start("probe.sh")
         process.communicate(timeout=5)  # its end is seen when nobody has its output open any more
+    assert process.returncode == 1
+
+
+def test_the_probe_ends_soon_where_memcached_does_not_even_take_the_connection(pod: Pod) -> None:
+    """So many clients try again and again that the kernel has no room for one more: connecting takes two minutes."""
+    with ExitStack() as clients, socket.create_server(("127.0.0.1", 0), backlog=0) as hanging:
+        for _ in range(3):
+            client = clients.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(hanging.getsockname())
+        pod.write(paths.CONFIG_PATH, "arguments-d1", f"--port={hanging.getsockname()[1]}\n")
+        pod.write(paths.STATE_PATH, "arguments", "d1\n")
+        process = pod.start("probe.sh")
+        process.communicate(timeout=6)
     assert process.returncode == 1
 
 
@@ -278,9 +295,30 @@ def test_the_probe_has_memcached_read_changed_secrets_once(pod: Pod) -> None:
     assert probe(pod, VERSION)[:2] == (0, "signal HUP 1\n")
     assert probe(pod, VERSION)[:2] == (0, "")
     pod.write(paths.STATE_PATH, "loaded", "an older sum\n")
-    code, said, asked = probe(pod, b"VERSION 1.6.39\r\n")
-    assert (code, said) == (0, "")
-    assert b"refresh_certs" in asked
+    for version in (b"1.6.39", b"1.6.9_rc1", b"1.6.21-dirty", b"1.6.4", b"1.5.22", b"unknown"):
+        pod.write(paths.STATE_PATH, "loaded", "an older sum\n")
+        code, said, asked = probe(pod, b"VERSION %s\r\n" % version)
+        assert (code, said) == (0, ""), "SIGHUP ends it"
+        assert b"refresh_certs" in asked
+    for version in (b"1.6.40", b"1.6.45-dirty", b"1.6.100", b"1.7.0", b"1.10.1", b"2.0"):
+        pod.write(paths.STATE_PATH, "loaded", "an older sum\n")
+        assert probe(pod, b"VERSION %s\r\n" % version)[:2] == (0, "signal HUP 1\n")
+
+
+@pytest.mark.parametrize(("answer", "exit_code"), [(FULL, 0), (UNKNOWN, 1)])
+def test_secrets_are_read_again_also_where_memcached_does_not_talk_to_the_probe(
+    pod: Pod, answer: bytes, exit_code: int
+) -> None:
+    """Else a new login of the probe would be refused for ever: only the probe has memcached read it."""
+    signals(pod)
+    pod.memcached("echo memcached 1.6.45")
+    pod.write(paths.STATE_PATH, "loaded", "an older sum\n")
+    code, said, _ = probe(pod, answer)
+    assert (code, said.startswith("signal HUP 1\n")) == (exit_code, True)
+    assert "signal" not in probe(pod, answer)[1]
+    pod.memcached("echo memcached 1.6.39")
+    pod.write(paths.STATE_PATH, "loaded", "an older sum\n")
+    assert "signal" not in probe(pod, answer)[1]
 
 
 def test_the_probe_restarts_memcached_only_where_that_is_warm_and_only_in_its_turn(warm: Pod) -> None:
