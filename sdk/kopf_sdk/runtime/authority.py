@@ -30,6 +30,8 @@ __all__ = ["Authority"]
 
 POLL_SECONDS = 10.0
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1"
+MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 ENTRIES = ("ca.crt", "ca.key", "tls.crt", "tls.key")
 
@@ -48,8 +50,8 @@ class Authority:
     names
         Host names or IP addresses that the API server calls the webhooks by.
     configurations
-        Ours, as `validatingwebhookconfigurations/<name>` or `mutatingwebhookconfigurations/<name>`. Those that do not
-        exist are left out.
+        Ours, as `validatingwebhookconfigurations/<name>`, `mutatingwebhookconfigurations/<name>`, or
+        `customresourcedefinitions/<name>` of a CRD that a webhook converts. Those that do not exist are left out.
     directory
         Where `tls.crt` and `tls.key` go.
     lifetimes
@@ -130,20 +132,18 @@ class Authority:
         bundle = base64.b64encode(authorities.encode()).decode()
         already = True
         for configuration in self._configurations:
-            path = f"{CONFIGURATIONS}/{configuration}"
+            definition = configuration.startswith("customresourcedefinitions/")
+            path = f"{DEFINITIONS if definition else CONFIGURATIONS}/{configuration}"
             try:
                 found = await self._client.request("GET", path)
             except NotFoundError:
                 continue
-            stale = [
-                {"name": webhook["name"], "clientConfig": {"caBundle": bundle}}
-                for webhook in found.get("webhooks") or ()
-                if webhook["clientConfig"].get("caBundle") != bundle
-            ]
+            stale = _stale_definition(found, bundle) if definition else _stale_configuration(found, bundle)
             if stale:
                 already = False
-                body = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "webhooks": stale}
-                await self._client.request("PATCH", path, body=body, content_type=STRATEGIC_MERGE_PATCH)
+                body = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, **stale}
+                content_type = MERGE_PATCH if definition else STRATEGIC_MERGE_PATCH
+                await self._client.request("PATCH", path, body=body, content_type=content_type)
                 log.info("wrote caBundle of %s", configuration)
         return already
 
@@ -154,6 +154,24 @@ class Authority:
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 file.write(content)
             fresh.replace(self._directory / name)
+
+
+def _stale_configuration(found: Manifest, bundle: str) -> dict[str, Any]:
+    """Return the strategic merge patch that a webhook configuration needs; nothing if it trusts us already."""
+    stale = [
+        {"name": webhook["name"], "clientConfig": {"caBundle": bundle}}
+        for webhook in found.get("webhooks") or ()
+        if webhook["clientConfig"].get("caBundle") != bundle
+    ]
+    return {"webhooks": stale} if stale else {}
+
+
+def _stale_definition(found: Manifest, bundle: str) -> dict[str, Any]:
+    """Return the merge patch that a CRD needs; nothing if it trusts us already, or if no webhook converts it."""
+    webhook = found["spec"].get("conversion", {}).get("webhook")
+    if webhook is None or webhook["clientConfig"].get("caBundle") == bundle:
+        return {}
+    return {"spec": {"conversion": {"webhook": {"clientConfig": {"caBundle": bundle}}}}}
 
 
 def _decoded(secret: Manifest) -> Certificates | None:

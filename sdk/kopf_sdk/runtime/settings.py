@@ -19,6 +19,10 @@ __all__ = ["Settings", "setting"]
 
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
+CALLER = re.compile(
+    r"(mutatingwebhookconfigurations|validatingwebhookconfigurations|customresourcedefinitions)/[a-z0-9.-]+"
+)
+"""What has the API server call a webhook, and says whom it may trust."""
 
 
 def setting(default: Any, help_: str, *, unit: str = "", env: str = "", choices: Sequence[str] = ()) -> Any:
@@ -102,8 +106,8 @@ class Settings:
     webhook_service: str = setting("", "Service before the webhooks, for the host names in that certificate.")
     webhook_configurations: str = setting(
         "",
-        "Own webhook configurations whose caBundle follows that CA, separated by commas, like "
-        "validatingwebhookconfigurations/NAME.",
+        "Own webhook configurations, and own CRDs that a webhook converts, whose caBundle follows that CA, separated "
+        "by commas, like validatingwebhookconfigurations/NAME.",
     )
 
     operator_condition_name: str = setting(
@@ -187,10 +191,11 @@ class Settings:
                 hint="Set webhook-service to the Service before the webhooks.",
             )
         for configuration in filter(None, self.webhook_configurations.split(",")):
-            if not re.fullmatch(r"(mutating|validating)webhookconfigurations/[a-z0-9.-]+", configuration):
+            if not CALLER.fullmatch(configuration):
                 raise SdkError(
                     f"webhook-configurations: {configuration!r} is no webhook configuration",
-                    hint="Write it as validatingwebhookconfigurations/NAME or mutatingwebhookconfigurations/NAME.",
+                    hint="Write it as validatingwebhookconfigurations/NAME, mutatingwebhookconfigurations/NAME or "
+                    "customresourcedefinitions/NAME.",
                 )
         for name in ("health_probe_bind_address", "metrics_bind_address", "webhook_bind_address"):
             address(getattr(self, name), name.replace("_", "-"))

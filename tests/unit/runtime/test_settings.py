@@ -41,6 +41,7 @@ def test_flags_that_are_on_or_off(argv: list[str]) -> None:
         (["--workers", "0"], {}, "workers: 0"),
         (["--renew-deadline", "20"], {}, "must grow"),
         (["--metrics-bind-address", "8443"], {}, "metrics-bind-address: '8443' is not an address"),
+        (["--webhook-configurations", "mine"], {}, "webhook-configurations: 'mine' is no webhook configuration"),
         (["--config", "/nowhere.yaml"], {}, "/nowhere.yaml"),
     ],
 )
