@@ -32,7 +32,8 @@ def rules_template(rules: Rules, resources: Sequence[type[CustomResource]], char
     """Return the template file with every list of rules under its name.
 
     The names are `<chart>.managerRules` (watched namespaces), `<chart>.leaderElectionRules` (the operator's own
-    namespace), `<chart>.metricsAuthRules` (cluster-wide) and `<chart>.{admin,editor,viewer}Rules` (for users).
+    namespace), `<chart>.metricsAuthRules` (cluster-wide) and `<chart>.{admin,editor,viewer}Rules` (for users); where a
+    webhook converts resources, `<chart>.convertedDefinitions`: the CRDs that have to trust its certificate.
     """
     blocks = {
         "managerRules": _commented(rules.manager),
@@ -40,6 +41,8 @@ def rules_template(rules: Rules, resources: Sequence[type[CustomResource]], char
         "metricsAuthRules": _commented(rules.metrics_auth),
     }
     blocks |= {f"{role}Rules": "\n".join(map(_rule, user_role_rules(resources, role))) for role in _USER_ROLES}
+    if converted := sorted({one.definition.name for one in resources if one.definition.conversion == "Webhook"}):
+        blocks["convertedDefinitions"] = "\n".join(f"- {name}" for name in converted)
     defined = (
         f'{{{{- define "{chart}.{name}" -}}}}\n{text or "[]"}\n{{{{- end }}}}\n' for name, text in blocks.items()
     )

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from kopf_sdk.runtime import Settings
+
 
 def run(root: Path, *command: str, fails: bool = False) -> str:
     """Run a command in the project, with this Python's programs and the pinned tools; return all that it printed."""
@@ -83,6 +85,15 @@ def test_its_chart_renders(project: Path) -> None:
     assert find("Role", "demo-manager")["metadata"]["namespace"] == "here"
     crd = find("CustomResourceDefinition", "memcacheds.cache.example.com")
     assert crd["spec"]["conversion"]["webhook"]["clientConfig"]["service"]["name"] == "demo-webhook"
+    container = find("Deployment", "demo-controller-manager")["spec"]["template"]["spec"]["containers"][0]
+    settings = Settings.read(container["args"], {})
+    assert settings.webhook_configurations.split(",") == [
+        "mutatingwebhookconfigurations/demo",
+        "validatingwebhookconfigurations/demo",
+        "customresourcedefinitions/memcacheds.cache.example.com",
+    ]
+    allowed = [rule["resourceNames"] for rule in find("ClusterRole", "demo-webhook")["rules"]]
+    assert allowed == [["demo"], ["memcacheds.cache.example.com"]]
     paths = [
         one["clientConfig"]["service"]["path"] for one in find("ValidatingWebhookConfiguration", "demo")["webhooks"]
     ]

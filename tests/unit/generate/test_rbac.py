@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import yaml
 
+from kopf_sdk.api import CustomResource
 from kopf_sdk.generate.rbac import rules_template, user_role_rules, user_roles_template
 from kopf_sdk.runtime.permissions import PolicyRule, Rules
 from memcached_operator.api.v1alpha1 import Memcached
@@ -30,6 +31,15 @@ def test_rules_are_those_that_were_declared() -> None:
     assert yaml.safe_load(defined(text, "leaderElectionRules")) == [rule.to_json() for rule in RULES.leader_election]
     assert yaml.safe_load(defined(text, "metricsAuthRules")) == []
     assert defined(text, "managerRules").startswith('# reads pods\n- apiGroups: [""]\n  resources: [pods]\n')
+
+
+def test_definitions_that_a_webhook_converts_are_listed() -> None:
+    class Toy(CustomResource, group="example.com", version="v1", conversion="Webhook"):
+        pass
+
+    text = rules_template(RULES, [Memcached, Toy, Toy], "demo", "somewhere")
+    assert yaml.safe_load(defined(text, "convertedDefinitions")) == ["toys.example.com"]
+    assert "convertedDefinitions" not in rules_template(RULES, [Memcached], "demo", "somewhere")
 
 
 def test_user_roles() -> None:
