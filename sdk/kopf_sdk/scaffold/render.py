@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kopf_sdk import __version__
+from kopf_sdk.api import Definition
 from kopf_sdk.errors import SdkError
 from kopf_sdk.scaffold.layout import dotted, packages, paths
 from kopf_sdk.scaffold.project import Api, Project
@@ -70,6 +71,7 @@ def _of(project: Project, api: Api) -> dict[str, Any]:
         "version": api.version,
         "kind": api.kind,
         "name": api.module,
+        "plural": Definition(group=api.group, version=api.version, kind=api.kind).plural,
         "namespaced": api.namespaced,
         "resource": api.resource,
         "controller": api.controller,

@@ -73,7 +73,7 @@ def test_an_update_to_the_same_templates_changes_nothing(project: Path) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_its_chart_renders(project: Path) -> None:
+def test_its_chart_renders(project: Path, tmp_path: Path) -> None:
     rendered = list(yaml.safe_load_all(run(project, "helm", "template", "demo", "charts/demo", "--namespace", "here")))
     kinds = [document["kind"] for document in rendered if document]
     assert kinds.count("CustomResourceDefinition") == 2
@@ -85,8 +85,9 @@ def test_its_chart_renders(project: Path) -> None:
     assert find("Role", "demo-manager")["metadata"]["namespace"] == "here"
     crd = find("CustomResourceDefinition", "memcacheds.cache.example.com")
     assert crd["spec"]["conversion"]["webhook"]["clientConfig"]["service"]["name"] == "demo-webhook"
-    container = find("Deployment", "demo-controller-manager")["spec"]["template"]["spec"]["containers"][0]
-    settings = Settings.read(container["args"], {})
+    file = tmp_path / "settings.yaml"
+    file.write_text(find("ConfigMap", "demo-manager-config")["data"]["settings.yaml"])
+    settings = Settings.read(["--config", str(file)], {})
     assert settings.webhook_configurations.split(",") == [
         "mutatingwebhookconfigurations/demo",
         "validatingwebhookconfigurations/demo",
@@ -101,3 +102,13 @@ def test_its_chart_renders(project: Path) -> None:
         "/validate-cache-example-com-v1alpha1-memcached",
         "/validate-cache-example-com-v1-memcached",
     ]
+
+
+@pytest.mark.timeout(900)
+def test_its_bundle_leaves_the_certificate_to_olm(project: Path, tmp_path: Path) -> None:
+    bundle = ["kopf-sdk", "bundle", "build", "charts/demo", "--output", str(tmp_path / "bundle")]
+    report = run(project, *bundle)
+    assert "webhook-selector-lost" not in report
+    settings = yaml.safe_load((tmp_path / "bundle" / "manifests" / "demo-manager-config_v1_configmap.yaml").read_text())
+    assert "enableWebhooks: true" in settings["data"]["settings.yaml"]
+    assert "webhookSecret" not in settings["data"]["settings.yaml"]

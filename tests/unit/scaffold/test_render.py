@@ -42,3 +42,11 @@ def test_its_style_is_the_one_it_asks_for(root: Path, check: tuple[str, ...]) ->
         [sys.executable, "-m", "ruff", *check, "--no-cache", "."], cwd=root, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_admission_is_asked_about_the_kinds_by_their_plurals(tmp_path: Path) -> None:
+    apis = (Api("net", "v1", "Policy", validation=True), Api("net", "v1", "Proxy", defaulting=True))
+    carry_out(plan(tmp_path, Project("demo", "example.com", apis=apis)))
+    template = (tmp_path / "charts" / "demo" / "templates" / "webhook.yaml").read_text()
+    assert "resources: [policies]\n        operations: [CREATE, UPDATE, DELETE]" in template
+    assert "resources: [proxies]\n        operations: [CREATE, UPDATE]\n" in template
