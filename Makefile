@@ -179,10 +179,12 @@ chart-package: venv ## dist/memcached-operator-<version>.tgz, the same bytes for
 .PHONY: install
 install: venv ## The CRD into the cluster of the current context
 	kopf-sdk generate crds | kubectl apply --server-side -f -
+	@echo "Installed into the cluster of the context $$(kubectl config current-context)"
 
 .PHONY: uninstall
 uninstall: venv ## Remove the CRD, and with it every Memcached, from the cluster of the current context
 	kopf-sdk generate crds | kubectl delete --ignore-not-found -f -
+	@echo "Removed from the cluster of the context $$(kubectl config current-context)"
 
 .PHONY: run
 run: venv ## Run the operator on this machine against the current context (RELOAD=1: again after every change of a file)

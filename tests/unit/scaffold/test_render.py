@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,30 @@ def test_admission_is_asked_about_the_kinds_by_their_plurals(tmp_path: Path) -> 
     template = (tmp_path / "charts" / "demo" / "templates" / "webhook.yaml").read_text()
     assert "resources: [policies]\n        operations: [CREATE, UPDATE, DELETE]" in template
     assert "resources: [proxies]\n        operations: [CREATE, UPDATE]\n" in template
+
+
+def test_help_lists_every_target_of_the_tutorial(tmp_path: Path) -> None:
+    carry_out(plan(tmp_path, PROJECTS["fresh"]))
+    listed = subprocess.run(["make", "help"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    targets = {word for line in listed.splitlines() if line.startswith("  ") for word in line[:20].split()}
+    assert targets == {
+        *("help", "venv", "generate", "manifests", "fmt", "lint", "test", "test-e2e", "run"),
+        *("install", "uninstall", "deploy", "undeploy", "build-installer"),
+        *("docker-build", "docker-push", "bundle", "bundle-build", "catalog-build"),
+    }
+
+
+def test_everything_imported_is_a_dependency(tmp_path: Path) -> None:
+    """Of `make lint` too: a package without types of its own needs those of somebody else."""
+    carry_out(plan(tmp_path, PROJECTS["a kind"]))
+    declared = (tmp_path / "pyproject.toml").read_text()
+    imported = {
+        node.module.partition(".")[0] if isinstance(node, ast.ImportFrom) and node.module else node.names[0].name
+        for path in tmp_path.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    own = {"api", "controllers", "webhooks"}
+    assert imported - own - sys.stdlib_module_names == {"kopf_sdk", "pytest", "yaml"}
+    for name in ("kopf-sdk[", '"pytest"', '"PyYAML"', '"types-PyYAML"'):
+        assert name in declared
