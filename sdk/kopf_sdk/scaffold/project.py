@@ -15,7 +15,7 @@ import yaml
 
 from kopf_sdk.errors import SdkError
 
-__all__ = ["FILE", "LAYOUT", "Api", "Project", "Scope", "load", "to_text"]
+__all__ = ["FILE", "LAYOUT", "TAKEN", "Api", "Project", "Scope", "load", "to_text"]
 
 FILE = "PROJECT"
 LAYOUT = "python.kopf.dev/v1"
@@ -23,9 +23,19 @@ LAYOUT = "python.kopf.dev/v1"
 Scope = Literal["cluster", "namespace"]
 
 _LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
-_DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
+_GROUP = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 _VERSION = re.compile(r"v[1-9][0-9]*((alpha|beta)[1-9][0-9]*)?")
 _KIND = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
+TAKEN = frozenset(
+    {
+        *("Annotated", "Condition", "CustomResource", "ListMap", "Model", "PrinterColumn"),
+        *("Controller", "DEPLOYMENT", "Kind", "Request", "Result"),
+        *("Defaulting", "DeniedError", "Manifest", "Sequence", "Validating", "Webhook"),
+        *("Path", "SAMPLE"),
+    }
+)
+"""Names that the modules of a kind give to something else."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +56,20 @@ class Api:
 
     def __post_init__(self) -> None:
         """Refuse names that Kubernetes or Python would refuse."""
-        if not _DOMAIN.fullmatch(self.group):
-            raise SdkError(f"--group {self.group!r} is no group", hint="lower-case letters, digits and '-', like cache")
+        if not _GROUP.fullmatch(self.group):
+            raise SdkError(
+                f"--group {self.group!r} is no group",
+                hint="lower-case letters, digits and '-', starting with a letter, like cache",
+            )
         if not _VERSION.fullmatch(self.version):
             raise SdkError(f"--version {self.version!r} is no version", hint="write it like v1alpha1, v1beta2 or v1")
         if not _KIND.fullmatch(self.kind):
             raise SdkError(f"--kind {self.kind!r} is no kind", hint="write it in CamelCase, like Memcached")
+        if self.kind in TAKEN:
+            raise SdkError(
+                f"--kind {self.kind}: the modules of a kind have another use for this name",
+                hint=f"choose another name, like App{self.kind}",
+            )
         if keyword.iskeyword(self.module) or keyword.iskeyword(self.package):
             raise SdkError(
                 f"{self.group}/{self.kind}: a word of Python cannot name a module", hint="choose another name"

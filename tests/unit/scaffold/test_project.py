@@ -41,7 +41,7 @@ def test_bad_project_names(name: str) -> None:
         Project(name=name, domain="example.com")
 
 
-@pytest.mark.parametrize("domain", ["", "Example.com", "example..com", "-a.com", "a b"])
+@pytest.mark.parametrize("domain", ["", "Example.com", "example..com", "-a.com", "a b", f"{'a' * 64}.com"])
 def test_bad_domains(domain: str) -> None:
     with pytest.raises(SdkError, match="--domain"):
         Project(name="demo", domain=domain)
@@ -56,6 +56,9 @@ def test_bad_domains(domain: str) -> None:
         ("cache", "v1", "memcached", "--kind"),
         ("cache", "v1", "Mem-cached", "--kind"),
         ("cache", "v1", "Class", "word of Python"),
+        ("cache", "v1", "Request", "--kind Request: the modules of a kind have another use"),
+        ("1cache", "v1", "Memcached", "--group"),
+        ("c" * 64, "v1", "Memcached", "--group"),
     ],
 )
 def test_bad_names_of_kinds(group: str, version: str, kind: str, message: str) -> None:

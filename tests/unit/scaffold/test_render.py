@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kopf_sdk.scaffold.merge import carry_out, plan
-from kopf_sdk.scaffold.project import Api, Project
+from kopf_sdk.scaffold.project import TAKEN, Api, Project
 
 CACHE = Api("cache", "v1", "Memcached", controller=True)
 SITE = Api("web", "v1beta1", "Site", namespaced=False, controller=True)
@@ -21,6 +21,7 @@ PROJECTS = {
     "versions": Project("demo", "example.com", apis=(CACHE, Api("cache", "v2", "Memcached", conversion=True))),
     "defaulting": Project("demo", "example.com", apis=(Api("cache", "v1", "Memcached", defaulting=True),)),
     "validation": Project("demo", "example.com", apis=(Api("cache", "v1", "Memcached", validation=True),)),
+    "a kind called Cluster": Project("demo", "example.com", apis=(Api("cache", "v1", "Cluster", controller=True),)),
     "groups": Project(
         "demo",
         "example.com",
@@ -51,6 +52,28 @@ def test_admission_is_asked_about_the_kinds_by_their_plurals(tmp_path: Path) -> 
     template = (tmp_path / "charts" / "demo" / "templates" / "webhook.yaml").read_text()
     assert "resources: [policies]\n        operations: [CREATE, UPDATE, DELETE]" in template
     assert "resources: [proxies]\n        operations: [CREATE, UPDATE]\n" in template
+
+
+def test_kinds_cannot_have_names_that_their_modules_use(tmp_path: Path) -> None:
+    apis = (Api("cache", "v1", "Toy", True, True, True, True, True, True),)
+    carry_out(plan(tmp_path, Project("demo", "example.com", apis=apis)))
+    modules = ["api/v1/toy.py", "controllers/toy.py", "webhooks/toy_v1.py", "tests/test_toy.py"]
+    used = {
+        name
+        for module in modules
+        for statement in ast.parse((tmp_path / module).read_text()).body
+        for name in _names(statement)
+        if name[0].isupper() and not name.startswith("Toy")
+    }
+    assert used == TAKEN | {"Cluster"}, "a kind called Cluster is provided for"
+
+
+def _names(statement: ast.stmt) -> list[str]:
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name for alias in statement.names]
+    if isinstance(statement, ast.Assign):
+        return [target.id for target in statement.targets if isinstance(target, ast.Name)]
+    return []
 
 
 def test_help_lists_every_target_of_the_tutorial(tmp_path: Path) -> None:
