@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from kopf_sdk.errors import SdkError
+from kopf_sdk.scaffold.layout import CONTROLLER, RESOURCE
 from kopf_sdk.scaffold.merge import Plan, carry_out, plan
 from kopf_sdk.scaffold.project import FILE, Api, Project, Scope, load
 from kopf_sdk.scaffold.reload import run_reloading
+from kopf_sdk.scaffold.render import key
 
 __all__ = ["create", "edit", "init", "run", "update"]
 
@@ -60,8 +63,8 @@ def create() -> None:
 @click.option("--kind", required=True, help="The kind, like Memcached.")
 @click.option("--resource/--no-resource", default=True, help="Write the type, a sample, and the CRD.")
 @click.option("--controller/--no-controller", default=None, help="Write the controller (unless the kind has one).")
-@click.option("--namespaced", type=bool, default=True, help="Whether resources are in namespaces.")
-@click.option("--force", is_flag=True, help="Overwrite files that exist.")
+@click.option("--namespaced", type=bool, help="Whether resources are in namespaces; true unless said otherwise.")
+@click.option("--force", is_flag=True, help="Overwrite files that exist, but for those of --no-controller.")
 @_folder
 def api(  # noqa: PLR0917  # click calls it by keyword
     group: str,
@@ -69,7 +72,7 @@ def api(  # noqa: PLR0917  # click calls it by keyword
     kind: str,
     resource: bool,
     controller: bool | None,
-    namespaced: bool,
+    namespaced: bool | None,
     force: bool,
     root: Path,
 ) -> None:
@@ -77,6 +80,7 @@ def api(  # noqa: PLR0917  # click calls it by keyword
     root = root.resolve()
     project = load(root)
     existing = project.find(group, version, kind)
+    added = existing or Api(group=group, version=version, kind=kind, resource=resource)
     if (
         existing is not None
         and not force
@@ -84,15 +88,16 @@ def api(  # noqa: PLR0917  # click calls it by keyword
         and (existing.controller or not controller)
     ):
         raise SdkError(f"{group}/{version} {kind} exists already", hint="say --force to write its files anew")
-    groups = {one.group for one in project.apis}
-    if groups and group not in groups and not project.multigroup:
+    _refuse_clashes(project, group, kind)
+    versions = [one for one in project.apis if (one.group, one.kind) == (group, kind)]
+    siblings = [one for one in versions if one.version != version]
+    if namespaced is None:
+        namespaced = all(one.namespaced for one in versions)
+    if any(one.namespaced != namespaced for one in (siblings if force else versions)):
         raise SdkError(
-            f"the project has the group {groups.pop()}, and room for one",
-            hint="run 'kopf-sdk edit --multigroup=true' first",
+            f"{kind} is {'namespaced' if not namespaced else 'cluster-wide'}, in all its versions",
+            hint="leave --namespaced out; with --force, a kind of one version can change",
         )
-    siblings = [one for one in project.apis if (one.group, one.kind) == (group, kind) and one.version != version]
-    if any(one.namespaced != namespaced for one in siblings):
-        raise SdkError(f"{kind} is {'namespaced' if not namespaced else 'cluster-wide'} in its other versions")
     controlled = any(one.controller for one in siblings)
     if controller and controlled:
         raise SdkError(
@@ -100,9 +105,14 @@ def api(  # noqa: PLR0917  # click calls it by keyword
         )
     if not resource and existing is None:
         raise SdkError(f"--no-resource: {group}/{version} {kind} is not defined here", hint="leave --no-resource out")
-    added = existing or Api(group=group, version=version, kind=kind, namespaced=namespaced, resource=resource)
-    wanted = replace(added, controller=added.controller or (not controlled if controller is None else controller))
-    _carry_out(root, project.with_api(wanted), anew=existing if force else None, force=force)
+    wanted = replace(
+        added,
+        namespaced=namespaced,
+        controller=added.controller or (not controlled if controller is None else controller),
+    )
+    names = [*(RESOURCE if resource else ()), *(CONTROLLER if controller is not False else ())]
+    anew = [key(wanted, name) for name in names] if force else ()
+    _carry_out(root, _watchable(project.with_api(wanted)), anew=anew, force=force)
     _generate(root)
     _next("edit the type, then 'make generate'; complete the controller; 'make install run'")
 
@@ -155,7 +165,7 @@ def edit(multigroup: bool | None, scope: Scope | None, root: Path) -> None:
         multigroup=project.multigroup if multigroup is None else multigroup,
         scope=project.scope if scope is None else scope,
     )
-    _carry_out(root, wanted)
+    _carry_out(root, _watchable(wanted))
     _generate(root)
 
 
@@ -184,8 +194,38 @@ def update(root: Path) -> None:
     _generate(root)
 
 
+def _refuse_clashes(project: Project, group: str, kind: str) -> None:
+    groups = {one.group for one in project.apis}
+    if groups and group not in groups and not project.multigroup:
+        raise SdkError(
+            f"the project has the group {groups.pop()}, and room for one",
+            hint="run 'kopf-sdk edit --multigroup=true' first",
+        )
+    twins = {one.kind for one in project.apis if one.group == group and one.kind.lower() == kind.lower()}
+    if twins and kind not in twins:
+        raise SdkError(
+            f"{kind} and {twins.pop()} would have the same names, in Kubernetes and here", hint="choose another name"
+        )
+
+
+def _watchable(project: Project) -> Project:
+    """Return the project. Refuse what its operator could not do: it ends when it is started so."""
+    wide = [api.kind for api in project.apis if not api.namespaced]
+    if project.scope == "namespace" and wide:
+        raise SdkError(
+            f"{wide[0]} is cluster-wide: an operator for one namespace cannot watch it",
+            hint="give the operator all namespaces, 'kopf-sdk edit --scope=cluster', or the kind to namespaces",
+        )
+    return project
+
+
 def _carry_out(
-    root: Path, project: Project, *, anew: Api | None = None, force: bool = False, conflicts_allowed: bool = False
+    root: Path,
+    project: Project,
+    *,
+    anew: Collection[str] = (),
+    force: bool | None = None,
+    conflicts_allowed: bool = False,
 ) -> Plan:
     steps = plan(root, project, anew=anew, force=force)
     if steps.conflicts and not conflicts_allowed:

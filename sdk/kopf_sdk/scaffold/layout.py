@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from kopf_sdk.scaffold.project import Api, Project
 
-__all__ = ["dotted", "packages", "paths"]
+__all__ = ["CONTROLLER", "RESOURCE", "dotted", "packages", "paths"]
+
+RESOURCE = ("types.py", "sample.yaml")
+"""Templates of what is defined."""
+CONTROLLER = ("controller.py", "test_controller.py")
+"""Templates of what is done about it."""
 
 
 def paths(project: Project, api: Api) -> dict[str, str]:

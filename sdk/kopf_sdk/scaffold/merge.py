@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from kopf_sdk import __version__
 from kopf_sdk.errors import SdkError
 from kopf_sdk.generate.output import Change, File, compare, write
-from kopf_sdk.scaffold.project import FILE, Api, Project, to_text
+from kopf_sdk.scaffold.project import FILE, Project, to_text
 from kopf_sdk.scaffold.render import Rendered, render
 
 __all__ = ["BASE", "Plan", "carry_out", "plan"]
@@ -35,7 +36,7 @@ class Plan:
     """Paths that no template writes any more, left because people changed them."""
 
 
-def plan(root: Path, project: Project, *, anew: Api | None = None, force: bool = False) -> Plan:
+def plan(root: Path, project: Project, *, anew: Collection[str] = (), force: bool | None = None) -> Plan:
     """Return what turns the folder's project into the one described.
 
     Parameters
@@ -45,9 +46,9 @@ def plan(root: Path, project: Project, *, anew: Api | None = None, force: bool =
     project
         The description wanted.
     anew
-        A kind whose files are written as if for the first time.
+        Keys of files that are written as if for the first time.
     force
-        Whether files that exist, but do not come from a template, may be overwritten.
+        Whether files that exist, but do not come from a template, may be overwritten; None if nobody can be asked.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def plan(root: Path, project: Project, *, anew: Api | None = None, force: bool =
     conflicts, kept = [], []
     for key, new in wanted.items():
         old = base.get(key)
-        if old is not None and anew is not None and key.startswith("/".join(anew.key) + ":"):
+        if old is not None and key in anew:
             files[new.path] = new.text
             continue
         if old is None:
@@ -128,13 +129,19 @@ def _merge(current: str, base: str, new: str) -> tuple[str, bool]:
     return merged.stdout, merged.returncode == 0
 
 
-def _refuse_overwriting(path: Path, text: str, force: bool) -> None:
+def _refuse_overwriting(path: Path, text: str, force: bool | None) -> None:
     if path.exists() and not force and path.read_text(encoding="utf-8", errors="replace") != text:
-        raise SdkError(f"{path} exists already", hint="move it away, or say --force to overwrite it")
+        choice = "move it away" if force is None else "move it away, or say --force to overwrite it"
+        raise SdkError(f"{path} exists already", hint=choice)
 
 
 def _load(root: Path) -> dict[str, Rendered]:
     source = root / BASE
+    if not source.exists() and (root / FILE).exists():
+        raise SdkError(
+            f"{source} is missing: without it your changes cannot be told from the templates'",
+            hint="restore it from version control",
+        )
     if not source.exists():
         return {}
     try:

@@ -13,7 +13,7 @@ from kopf_sdk.errors import SdkError
 from kopf_sdk.scaffold.layout import dotted, packages, paths
 from kopf_sdk.scaffold.project import Api, Project
 
-__all__ = ["Rendered", "render"]
+__all__ = ["Rendered", "key", "render"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -39,8 +39,13 @@ def render(project: Project) -> dict[str, Rendered]:
     for api in project.apis:
         texts = _copy("api", shared | _of(project, api))
         for name, path in paths(project, api).items():
-            files[f"{'/'.join(api.key)}:{name}"] = Rendered(path, texts[name])
+            files[key(api, name)] = Rendered(path, texts[name])
     return files
+
+
+def key(api: Api, template: str) -> str:
+    """Return the key of a kind's file, whatever its path."""
+    return f"{'/'.join(api.key)}:{template}"
 
 
 def _shared(project: Project) -> dict[str, Any]:

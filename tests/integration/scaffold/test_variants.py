@@ -44,7 +44,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert not controller.exists()
     assert "Mine" in (root / "controllers" / "cache" / "memcached.py").read_text()
 
-    create_api("web", "v1", "Site", "--namespaced=false")
+    assert "Site is cluster-wide" in create_api("web", "v1", "Site", "--namespaced=false", fails=True)
+    create_api("web", "v1", "Site")
     webhook = ["kopf-sdk", "create", "webhook", "--group", "cache", "--kind", "Memcached"]
     run(root, *webhook, "--version", "v1alpha1", "--defaulting", "--validation", "--conversion")
     run(root, *webhook, "--version", "v1", "--validation")

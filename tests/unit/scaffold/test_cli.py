@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from kopf_sdk.cli import main
 from kopf_sdk.scaffold.merge import carry_out, plan
-from kopf_sdk.scaffold.project import Api, Project
+from kopf_sdk.scaffold.project import Api, Project, load
 
 KIND = ("--group", "cache", "--version", "v1", "--kind")
 
@@ -50,6 +51,8 @@ def test_init_refuses(
     ("arguments", "message"),
     [
         (("create", "api", *KIND, "Memcached"), "cache/v1 Memcached exists already"),
+        (("create", "api", *KIND, "MemCached"), "MemCached and Memcached would have the same names"),
+        (("create", "api", *KIND, "Memcached", "--namespaced=false"), "exists already"),
         (("create", "api", *KIND, "memcached"), "--kind 'memcached' is no kind"),
         (
             ("create", "api", "--group", "web", "--version", "v1", "--kind", "Site"),
@@ -61,7 +64,7 @@ def test_init_refuses(
         ),
         (
             ("create", "api", "--group", "cache", "--version", "v2", "--kind", "Memcached", "--namespaced=false"),
-            "is namespaced in its other versions",
+            "is namespaced, in all its versions",
         ),
         (("create", "api", *KIND, "Other", "--no-resource"), "is not defined here"),
         (("create", "webhook", *KIND, "Other", "--validation"), "cache/v1 Other does not exist"),
@@ -79,6 +82,43 @@ def test_refusals(
     assert message in error
     assert "Traceback" not in error
     assert {path: path.read_bytes() for path in scaffolded.rglob("*") if path.is_file()} == before
+
+
+def test_force_leaves_the_other_files_of_the_kind(scaffolded: Path, tmp_path: Path) -> None:
+    root = tmp_path / "demo"
+    shutil.copytree(scaffolded, root)
+    edited = ["api/v1/memcached.py", "controllers/memcached.py", "webhooks/memcached_v1.py", "tests/test_memcached.py"]
+    for path in edited:
+        (root / path).write_text((root / path).read_text() + "# mine\n")
+    kind = ("create", "api", *KIND, "Memcached", "--project", str(root))
+    assert run(*kind, "--force", "--no-controller", "--namespaced=false") == 0
+    assert [path for path in edited if "# mine" in (root / path).read_text()] == edited[1:]
+    assert 'scope="Cluster"' in (root / "api/v1/memcached.py").read_text()
+    assert run(*kind, "--force") == 0
+    assert [path for path in edited if "# mine" in (root / path).read_text()] == ["webhooks/memcached_v1.py"]
+    assert 'scope="Cluster"' in (root / "api/v1/memcached.py").read_text(), "as before, where nothing is said"
+
+
+@pytest.mark.parametrize(
+    ("project", "arguments"),
+    [
+        (
+            Project(name="demo", domain="example.com", apis=(Api("cache", "v1", "Site", namespaced=False),)),
+            ("edit", "--scope=namespace"),
+        ),
+        (
+            Project(name="demo", domain="example.com", scope="namespace"),
+            ("create", "api", *KIND, "Site", "--namespaced=false"),
+        ),
+    ],
+)
+def test_an_operator_of_one_namespace_has_no_cluster_wide_kind(
+    tmp_path: Path, project: Project, arguments: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    carry_out(plan(tmp_path, project))
+    assert run(*arguments, "--project", str(tmp_path)) == 1
+    assert "Site is cluster-wide" in capfd.readouterr().err
+    assert load(tmp_path) == project
 
 
 def test_outside_of_a_project(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -97,10 +97,10 @@ def test_files_of_others_are_not_overwritten(root: Path, templates: dict[str, Re
     assert (root / "b").read_text() == "new\n"
 
 
-def test_force_writes_a_kind_anew_and_nothing_else(root: Path) -> None:
+def test_what_is_written_anew_and_nothing_else(root: Path) -> None:
     (root / "api" / "v1" / "memcached.py").write_text("mine\n")
     (root / "a").write_text("mine\n")
-    carry_out(plan(root, PROJECT, anew=PROJECT.apis[0]))
+    carry_out(plan(root, PROJECT, anew=["cache/v1/Memcached:types.py"]))
     assert (root / "api" / "v1" / "memcached.py").read_text() == "types\n"
     assert (root / "a").read_text() == "mine\n"
 
@@ -108,6 +108,12 @@ def test_force_writes_a_kind_anew_and_nothing_else(root: Path) -> None:
 def test_the_description_is_written_too(root: Path) -> None:
     carry_out(plan(root, replace(PROJECT, multigroup=True)))
     assert "multigroup: true" in (root / "PROJECT").read_text()
+
+
+def test_a_project_that_lost_its_base_is_left_alone(root: Path) -> None:
+    (root / BASE).unlink()
+    with pytest.raises(SdkError, match=r"\.kopf-sdk\.json is missing"):
+        plan(root, PROJECT, force=True)
 
 
 def test_a_damaged_base_is_an_error(root: Path) -> None:

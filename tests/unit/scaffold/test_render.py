@@ -31,7 +31,7 @@ PROJECTS = {
 }
 
 
-@pytest.fixture(scope="module", params=PROJECTS.values(), ids=PROJECTS.keys())
+@pytest.fixture(scope="module", params=list(PROJECTS.values()), ids=list(PROJECTS))
 def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("demo")
     carry_out(plan(root, request.param))
