@@ -1,21 +1,24 @@
 """Brings new pristine files into a project without losing what people wrote: a three-way merge per file.
 
 The pristine text of every scaffolded file is kept in `.kopf-sdk.json`. A file that nobody touched is replaced, one that
-was changed is merged with `git merge-file`, one that was deleted stays deleted.
+was changed is merged with `git merge-file`, one that was deleted stays deleted. Where modules move, a file is merged
+with their new names in it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from kopf_sdk import __version__
 from kopf_sdk.errors import SdkError
 from kopf_sdk.generate.output import Change, File, compare, write
+from kopf_sdk.scaffold.layout import dotted
 from kopf_sdk.scaffold.project import FILE, Project, to_text
 from kopf_sdk.scaffold.render import Rendered, render
 
@@ -56,6 +59,7 @@ def plan(root: Path, project: Project, *, anew: Collection[str] = (), force: boo
         A new file would overwrite one that exists.
     """
     base, wanted = _load(root), render(project)
+    moved = _moved(base, wanted)
     files: dict[str, str | None] = {FILE: to_text(project), BASE: _dump(wanted)}
     conflicts, kept = [], []
     for key, new in wanted.items():
@@ -70,9 +74,9 @@ def plan(root: Path, project: Project, *, anew: Collection[str] = (), force: boo
         source = root / old.path
         if not source.exists():
             continue
-        text, clean = _merge(source.read_text(encoding="utf-8"), old.text, new.text)
+        text, clean = _merge(moved(_read(source)), moved(old.text), new.text)
         if not clean:
-            conflicts.append(new.path)
+            conflicts.append(old.path)
         if old.path != new.path:
             _refuse_overwriting(root / new.path, text, force)
             files.setdefault(old.path, None)
@@ -81,7 +85,7 @@ def plan(root: Path, project: Project, *, anew: Collection[str] = (), force: boo
         source = root / old.path
         if key in wanted or not source.exists() or files.get(old.path) is not None:
             continue
-        if source.read_text(encoding="utf-8") == old.text:
+        if _read(source) == old.text:
             files[old.path] = None
         else:
             kept.append(old.path)
@@ -108,6 +112,26 @@ def _remove_empty(folder: Path, root: Path) -> None:
             entry.rmdir()
         folder.rmdir()
         folder = folder.parent
+
+
+def _moved(base: dict[str, Rendered], wanted: dict[str, Rendered]) -> Callable[[str], str]:
+    """Return what writes the new names of modules that move, so that a line which imports one is no conflict."""
+    names = {
+        dotted(old.path): dotted(wanted[key].path)
+        for key, old in base.items()
+        if key in wanted and old.path != wanted[key].path and old.path.endswith(".py")
+    }
+    if not names:
+        return lambda text: text
+    pattern = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, names))})(?![\w])")
+    return lambda text: pattern.sub(lambda found: names[found[1]], text)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SdkError(f"{path} cannot be read: {error}", hint="every scaffolded file is text in UTF-8") from error
 
 
 def _merge(current: str, base: str, new: str) -> tuple[str, bool]:

@@ -159,6 +159,12 @@ def load(root: Path) -> Project:
         )
     except KeyError as error:
         raise SdkError(f"{source}: {error.args[0]} is missing", hint="restore it from version control") from error
+    except (AttributeError, TypeError) as error:
+        raise SdkError(
+            f"{source}: resources is no list of kinds as kopf-sdk writes it", hint="restore it from version control"
+        ) from error
+    except SdkError as error:
+        raise SdkError(f"{source}: {error.message}", hint=error.hint) from error
 
 
 def to_text(project: Project) -> str:

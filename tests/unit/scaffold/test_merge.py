@@ -70,6 +70,26 @@ def test_a_file_that_moves_takes_its_changes_along(root: Path, templates: dict[s
     assert not (root / "api" / "v1").exists()
 
 
+def test_imports_of_modules_that_move_are_corrected(root: Path, templates: dict[str, Rendered]) -> None:
+    imports = "from api.v1.memcached import {}\nimport api.v1.memcached_more\nimport my.api.v1.memcached\n"
+    templates["project:a"] = Rendered("a", imports.format("Memcached"))
+    carry_out(plan(root, PROJECT))
+    (root / "a").write_text(imports.format("Memcached, Spec"))
+    templates["cache/v1/Memcached:types.py"] = Rendered("api/cache/v1/memcached.py", "types\n")
+    corrected = imports.replace("from api.v1.", "from api.cache.v1.")
+    templates["project:a"] = Rendered("a", corrected.format("Memcached"))
+    steps = plan(root, PROJECT)
+    carry_out(steps)
+    assert steps.conflicts == []
+    assert (root / "a").read_text() == corrected.format("Memcached, Spec")
+
+
+def test_a_file_that_is_no_text_is_named(root: Path) -> None:
+    (root / "a").write_bytes(b"\xff")
+    with pytest.raises(SdkError, match="a cannot be read"):
+        plan(root, PROJECT)
+
+
 def test_a_deleted_file_stays_deleted(root: Path, templates: dict[str, Rendered]) -> None:
     (root / "a").unlink()
     templates["project:a"] = Rendered("a", "new\n")

@@ -73,6 +73,8 @@ def test_bad_names_of_kinds(group: str, version: str, kind: str, message: str) -
         ("layout: [go.kubebuilder.io/v4]", "layout is not python.kopf.dev/v1"),
         ("layout: [python.kopf.dev/v1]\ndomain: example.com", "projectName is missing"),
         ("a: [", "is no YAML"),
+        ("layout: [python.kopf.dev/v1]\nprojectName: demo\ndomain: a.b\nresources: [x]", "no list of kinds"),
+        ("layout: [python.kopf.dev/v1]\nprojectName: Bad\ndomain: a.b", "PROJECT: --name 'Bad'"),
     ],
 )
 def test_files_of_others(text: str, message: str, tmp_path: Path) -> None:
