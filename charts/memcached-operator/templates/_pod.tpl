@@ -4,7 +4,11 @@
 {{- $default := dict "maxSkew" 1 "topologyKey" "kubernetes.io/hostname" "whenUnsatisfiable" "ScheduleAnyway" }}
 {{- $constraints := list }}
 {{- range default (list $default) .Values.topologySpreadConstraints }}
-{{- $constraints = append $constraints (merge (dict) . (dict "labelSelector" $selector)) }}
+{{- if not (hasKey . "labelSelector") }}
+{{- $constraints = append $constraints (merge (dict "labelSelector" $selector) .) }}
+{{- else }}
+{{- $constraints = append $constraints . }}
+{{- end }}
 {{- end }}
 {{- toYaml $constraints }}
 {{- end }}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -76,6 +77,16 @@ def test_a_changed_setting_makes_new_pods() -> None:
         return str(deployment["spec"]["template"]["metadata"]["annotations"]["checksum/settings"])
 
     assert checksum() != checksum("--set", "log.level=debug")
+
+
+def test_a_spread_constraint_selects_what_it_says_or_the_operators_pods() -> None:
+    given = {"matchLabels": {"app": "x"}}
+    constraint = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+    constraints = [{**constraint, "labelSelector": given}, constraint]
+    items = objects("--set-json", f"topologySpreadConstraints={json.dumps(constraints)}")
+    spec = next(item for item in items if item["kind"] == "Deployment")["spec"]
+    first, second = spec["template"]["spec"]["topologySpreadConstraints"]
+    assert (first["labelSelector"], second["labelSelector"]) == (given, spec["selector"])
 
 
 def test_the_names_of_a_long_release_fit() -> None:
