@@ -33,12 +33,20 @@ app.kubernetes.io/component: controller-manager
 {{- end }}
 
 {{- define "memcached-operator.labels" -}}
+{{ include "memcached-operator.labelsAnd" (list . dict) }}
+{{- end }}
+
+{{/* The same with more of one object, which win over commonLabels: (list $ labels). */}}
+{{- define "memcached-operator.labelsAnd" -}}
+{{- $more := index . 1 }}
+{{- with index . 0 -}}
 {{ include "memcached-operator.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with merge (dict) (default (dict) $more) (default (dict) .Values.commonLabels) }}
 {{ toYaml . }}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -78,10 +78,20 @@ that says what to change.
 {{- end }}
 {{- end }}
 {{- end }}
-{{- range $label, $_ := $values.commonLabels }}
-{{- if has $label (list "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart") }}
-{{- fail (printf "\n\ncommonLabels: the label %s is set by the chart: remove it" $label) }}
+{{- $objects := dict "commonLabels" $values.commonLabels }}
+{{- range $part := list "service" "serviceMonitor" "prometheusRule" "dashboard" }}
+{{- $_ := set $objects (printf "metrics.%s.labels" $part) (index $values.metrics $part).labels }}
 {{- end }}
+{{- range $name, $labels := $objects }}
+{{- range $label, $_ := $labels }}
+{{- if or (hasKey $reserved $label) (has $label (list "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart")) }}
+{{- fail (printf "\n\n%s: the label %s is set by the chart: remove it" $name $label) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- if hasKey (default (dict) $values.crds.annotations) "helm.sh/resource-policy" }}
+{{- fail "\n\ncrds.annotations: helm.sh/resource-policy is decided by the value crds.keep: set that, and remove the annotation" }}
 {{- end }}
 
 {{- $own := dict "WATCH_NAMESPACE" "watch.namespaces" "ENABLE_WEBHOOKS" "webhook.enabled" "RELATED_IMAGE_MEMCACHED" "operand.memcached.image" "RELATED_IMAGE_OPERATOR" "image" }}

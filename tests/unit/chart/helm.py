@@ -32,9 +32,18 @@ def template(*arguments: str | Path, helm: str = "helm") -> str:
     return _run(helm, arguments).stdout
 
 
+class StrictLoader(yaml.SafeLoader):
+    """Refuses a key that is there twice, as Flux, kustomize and post-renderers do and Helm does not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"{node.start_mark}: a key is there twice: {keys}"
+        return super().construct_mapping(node, deep)
+
+
 def objects(*arguments: str | Path) -> list[Object]:
     """Return the objects of the release, hooks included."""
-    return [document for document in yaml.safe_load_all(template(*arguments)) if document]
+    return [document for document in yaml.load_all(template(*arguments), StrictLoader) if document]
 
 
 def refusal(*arguments: str | Path, helm: str = "helm") -> str:

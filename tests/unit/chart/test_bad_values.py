@@ -59,6 +59,10 @@ CASES = {
     ),
     r"podLabels.app\.kubernetes\.io/name=x": "podLabels: the label app.kubernetes.io/name selects the operator's pods",
     r"commonLabels.helm\.sh/chart=x": "commonLabels: the label helm.sh/chart is set by the chart",
+    r"metrics.service.labels.app\.kubernetes\.io/name=x": (
+        "metrics.service.labels: the label app.kubernetes.io/name is set by the chart"
+    ),
+    r"crds.annotations.helm\.sh/resource-policy=keep": "helm.sh/resource-policy is decided by the value crds.keep",
     "extraEnv[0].name=WATCH_NAMESPACE": "WATCH_NAMESPACE is decided by the value watch.namespaces",
     "extraEnv[0].name=POD_NAME": "POD_NAME is set by the chart from the pod itself",
 }

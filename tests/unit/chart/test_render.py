@@ -64,11 +64,33 @@ def test_every_object_is_labelled_and_namespaced(case: str) -> None:
 
 def test_common_labels_reach_every_object_and_the_pods() -> None:
     for item in objects("--set", "commonLabels.team=caching"):
-        if item["kind"] != "Pod":
-            assert item["metadata"]["labels"]["team"] == "caching", item["metadata"]["name"]
+        assert item["metadata"]["labels"]["team"] == "caching", item["metadata"]["name"]
         if item["kind"] == "Deployment":
             assert item["spec"]["template"]["metadata"]["labels"]["team"] == "caching"
             assert "team" not in item["spec"]["selector"]["matchLabels"]
+
+
+def test_what_is_said_of_one_object_wins_over_what_is_said_of_all_and_stands_there_once() -> None:
+    """A key that is there twice is refused by whoever reads the rendering with another YAML library than Helm's."""
+    parts = ("service", "serviceMonitor", "prometheusRule", "dashboard")
+    enabled = ",".join(f"metrics.{part}.enabled=true" for part in parts[1:])
+    labels = ",".join(f"metrics.{part}.labels.team={part}" for part in parts)
+    values = (
+        f"commonLabels.team=all,podLabels.team=pods,{enabled},{labels},metrics.prometheusRule.alertLabels.severity=x"
+    )
+    annotations = r"podAnnotations.kubectl\.kubernetes\.io/default-container=other,podAnnotations.checksum/settings=no"
+    items = objects("--set", values, "--set", annotations)
+    named = {"Service": "service", "ServiceMonitor": "serviceMonitor", "PrometheusRule": "prometheusRule"}
+    for item in items:
+        team = named.get(item["kind"], "dashboard" if item["metadata"]["name"].endswith("-dashboard") else "all")
+        assert item["metadata"]["labels"]["team"] == team, item["metadata"]["name"]
+        if item["kind"] == "PrometheusRule":
+            assert {rule["labels"]["severity"] for rule in item["spec"]["groups"][0]["rules"]} == {"x"}
+        if item["kind"] == "Deployment":
+            pod = item["spec"]["template"]["metadata"]
+            assert pod["labels"]["team"] == "pods"
+            assert pod["annotations"]["kubectl.kubernetes.io/default-container"] == "other"
+            assert pod["annotations"]["checksum/settings"] != "no"
 
 
 def test_a_changed_setting_makes_new_pods() -> None:
