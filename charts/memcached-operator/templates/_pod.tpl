@@ -30,7 +30,7 @@ retryPeriod: {{ .Values.leaderElection.retryPeriodSeconds }}
 healthProbeBindAddress: ":8081"
 metricsBindAddress: {{ ternary (printf ":%d" (int .Values.metrics.port)) "0" .Values.metrics.enabled | quote }}
 metricsSecure: {{ .Values.metrics.secure }}
-{{- if .Values.metrics.existingSecret }}
+{{- if and .Values.metrics.enabled .Values.metrics.existingSecret }}
 metricsCertDir: {{ include "memcached-operator.metricsCertDir" . }}
 {{- end }}
 {{- if .Values.webhook.enabled }}

@@ -5,6 +5,17 @@ that says what to change.
 {{- define "memcached-operator.validate" -}}
 {{- $values := .Values }}
 
+{{- $fullname := include "memcached-operator.fullname" . }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname) }}
+{{- fail (printf "\n\n%s, from the name of the release, cannot be the name of a Service: choose another name, or set fullnameOverride to lower-case letters, digits and -, a letter first" $fullname) }}
+{{- end }}
+
+{{- with $values.operand.memcached.image }}
+{{- if not (or .tag .digest) }}
+{{- fail "\n\noperand.memcached.image has neither tag nor digest: set operand.memcached.image.tag, or operand.memcached.image.digest" }}
+{{- end }}
+{{- end }}
+
 {{- if and (gt (int $values.replicas) 1) (not $values.leaderElection.enabled) }}
 {{- fail (printf "\n\nreplicas=%d needs leader election, or all replicas act at once: set leaderElection.enabled=true, or replicas=1" (int $values.replicas)) }}
 {{- end }}
@@ -57,15 +68,20 @@ that says what to change.
 {{- end }}
 
 {{- with $values.podDisruptionBudget }}
-{{- $set := and (ne (toString .minAvailable) "") (ne (toString .maxUnavailable) "") }}
-{{- if and .enabled $set }}
+{{- $unset := list nil "" }}
+{{- if and .enabled (not (has .minAvailable $unset)) (not (has .maxUnavailable $unset)) }}
 {{- fail "\n\npodDisruptionBudget: minAvailable and maxUnavailable exclude each other: leave one of them empty" }}
 {{- end }}
-{{- $blocks := or (eq (toString .maxUnavailable) "0") (eq (toString .maxUnavailable) "0%") (eq (toString .minAvailable) "100%") }}
-{{- if regexMatch "^[0-9]+$" (toString .minAvailable) }}
-{{- $blocks = or $blocks (ge (int .minAvailable) (int $values.replicas)) }}
+{{- $blocks := regexMatch "^0+%?$" (toString .maxUnavailable) }}
+{{- if not (has .minAvailable $unset) }}
+{{- $least := trimSuffix "%" (toString .minAvailable) | atoi }}
+{{- if hasSuffix "%" (toString .minAvailable) }}
+{{- /* Of a part of a pod Kubernetes makes a whole one. */}}
+{{- $least = divf (mul $least (int $values.replicas)) 100 | ceil }}
 {{- end }}
-{{- if and .enabled $blocks }}
+{{- $blocks = ge (int $least) (int $values.replicas) }}
+{{- end }}
+{{- if and .enabled $blocks (gt (int $values.replicas) 0) }}
 {{- fail (printf "\n\npodDisruptionBudget with replicas=%d would block every drain of a node for ever: lower minAvailable, or raise maxUnavailable or replicas" (int $values.replicas)) }}
 {{- end }}
 {{- end }}

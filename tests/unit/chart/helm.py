@@ -46,17 +46,17 @@ def objects(*arguments: str | Path) -> list[Object]:
     return [document for document in yaml.load_all(template(*arguments), StrictLoader) if document]
 
 
-def refusal(*arguments: str | Path, helm: str = "helm") -> str:
+def refusal(*arguments: str | Path, helm: str = "helm", release: str = RELEASE[0]) -> str:
     """Return the message that Helm refuses these arguments with."""
     try:
-        _run(helm, arguments)
+        _run(helm, arguments, release)
     except AssertionError as error:
         return str(error)
     raise AssertionError(f"{helm} accepts {arguments}")
 
 
-def _run(helm: str, arguments: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
-    command = [binary(helm), "template", RELEASE[0], CHART, *RELEASE[1:], *arguments]
+def _run(helm: str, arguments: Sequence[str | Path], release: str = RELEASE[0]) -> subprocess.CompletedProcess[str]:
+    command = [binary(helm), "template", release, CHART, *RELEASE[1:], *arguments]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return run

@@ -37,6 +37,12 @@ CASES = {
     "webhook.certificates.existingSecret.caBundle=LS0tLS1CRUdJTg==": "'/webhook/certificates/existingSecret/caBundle'",
     "extraArgs={workers=3}": "at '/extraArgs/0': 'workers=3' does not match pattern",
     "fullnameOverride=Caches": "at '/fullnameOverride': 'Caches' does not match pattern",
+    "global.imageRegistry=https://mirror": "at '/global/imageRegistry': 'https://mirror' does not match pattern",
+    # null takes a default away: of text, lists and maps nothing is left, of the others something must be said
+    "log.level=null": "at '/log': missing property 'level'",
+    "terminationGracePeriodSeconds=null": "missing property 'terminationGracePeriodSeconds'",
+    "metrics.service=null": "at '/metrics': missing property 'service'",
+    "networkPolicy.apiServerPorts=null": "at '/networkPolicy': missing property 'apiServerPorts'",
     # Combinations
     "replicas=2,leaderElection.enabled=false": "set leaderElection.enabled=true, or replicas=1",
     "leaderElection.renewDeadlineSeconds=20": "leaseDurationSeconds (15) must be more than renewDeadlineSeconds (20)",
@@ -54,6 +60,9 @@ CASES = {
     f"{MANAGED},webhook.port=8443": "webhook.port=8443 is the port of metrics.port too: choose another one",
     "podDisruptionBudget.enabled=true,podDisruptionBudget.minAvailable=1": "would block every drain",
     "podDisruptionBudget.enabled=true,podDisruptionBudget.maxUnavailable=0": "would block every drain",
+    "podDisruptionBudget.enabled=true,podDisruptionBudget.minAvailable=50%": "would block every drain",
+    "podDisruptionBudget.enabled=true,podDisruptionBudget.minAvailable=51%,replicas=2": "would block every drain",
+    "operand.memcached.image.tag=": "set operand.memcached.image.tag, or operand.memcached.image.digest",
     "podDisruptionBudget.enabled=true,podDisruptionBudget.maxUnavailable=1,podDisruptionBudget.minAvailable=1": (
         "minAvailable and maxUnavailable exclude each other"
     ),
@@ -76,6 +85,11 @@ def test_a_wrong_value_is_refused_with_what_to_change(values: str) -> None:
 @pytest.mark.parametrize("values", ["replica=2", "replicas=two", "image.digest=sha256:12", "webhook.enabled=true"])
 def test_helm_4_refuses_each_sort_with_the_same_words(values: str) -> None:
     assert CASES[values] in refusal("--set", values, helm="helm4")
+
+
+@pytest.mark.parametrize("release", ["my.cache", "1cache"])
+def test_a_release_whose_name_no_service_can_have_is_refused(release: str) -> None:
+    assert f"{release}-memcached-operator, from the name of the release, cannot be" in refusal(release=release)
 
 
 def test_a_subchart_may_be_switched_by_its_parent() -> None:

@@ -93,6 +93,21 @@ def test_what_is_said_of_one_object_wins_over_what_is_said_of_all_and_stands_the
             assert pod["annotations"]["checksum/settings"] != "no"
 
 
+def test_nobody_waits_for_the_certificate_of_metrics_that_are_off() -> None:
+    rendered = template("--set", "metrics.enabled=false,metrics.existingSecret=no-such-secret")
+    assert "no-such-secret" not in rendered
+    assert "metricsCertDir" not in rendered
+
+
+def test_a_budget_does_not_keep_the_operator_from_being_switched_off() -> None:
+    (budget,) = [
+        item["spec"]
+        for item in objects("--set", "replicas=0,podDisruptionBudget.enabled=true,podDisruptionBudget.minAvailable=1")
+        if item["kind"] == "PodDisruptionBudget"
+    ]
+    assert budget["minAvailable"] == 1
+
+
 def test_a_changed_setting_makes_new_pods() -> None:
     def checksum(*arguments: str) -> str:
         deployment = next(item for item in objects(*arguments) if item["kind"] == "Deployment")

@@ -12,12 +12,21 @@ from typing import Any
 import yaml
 
 from kopf_sdk.testing.tools import binary
-from unit.chart.helm import CHART
+from unit.chart.helm import CHART, objects
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 NOT_OURS = {"enabled", "resources", "affinity"}
 """A parent chart's condition, and Kubernetes' own types."""
+MAPS = {
+    "resources",
+    "podSecurityContext",
+    "securityContext",
+    "nodeSelector",
+    "metrics.serviceMonitor.tlsConfig",
+    "metrics.dashboard.labels",
+}
+"""Maps that are not empty by default."""
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
@@ -82,6 +91,29 @@ def inside_documented(lines: list[str], number: int, indent: int) -> bool:
                 comment -= 1
             indent = width
     return False
+
+
+def nullable(values: dict[str, Any], path: str = "") -> Iterator[str]:
+    """The values whose default is text, a list or a map of the user's, as `--set` names them."""
+    for name, value in values.items():
+        if value in ("", [], {}) or f"{path}{name}" in MAPS:
+            yield f"{path}{name}"
+        elif isinstance(value, dict):
+            yield from nullable(value, f"{path}{name}.")
+
+
+def test_null_is_as_good_as_nothing() -> None:
+    """A key without a value in a file is null, and takes the default away."""
+    values = [*nullable(VALUES)]
+    assert {"watch.namespaces", "podLabels", "resources", "image.tag", "metrics.dashboard.labels"} <= {*values}
+    metrics = "serviceMonitor", "prometheusRule", "dashboard"
+    enabled = ["networkPolicy", "podDisruptionBudget", "webhook", "webhook.certificates.operatorManaged"]
+    enabled += [f"metrics.{part}" for part in metrics]
+    items = objects(
+        "--set", ",".join(f"{value}=null" for value in values) + "".join(f",{x}.enabled=true" for x in enabled)
+    )
+    (budget,) = [item["spec"] for item in items if item["kind"] == "PodDisruptionBudget"]
+    assert budget["maxUnavailable"] == 1
 
 
 def test_the_readme_is_generated_from_the_values() -> None:

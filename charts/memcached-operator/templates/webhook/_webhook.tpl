@@ -4,14 +4,14 @@
 {{- $certificate := printf "%s/%s" .Release.Namespace (include "memcached-operator.webhookSecret" .) }}
 {{- $own = dict "cert-manager.io/inject-ca-from" $certificate }}
 {{- end }}
-{{- with merge $own .Values.webhook.annotations }}
+{{- with merge $own (default (dict) .Values.webhook.annotations) }}
 {{- toYaml . }}
 {{- end }}
 {{- end }}
 
 {{/* The user's selector, and the watched namespaces where there is a list of them. */}}
 {{- define "memcached-operator.webhookNamespaceSelector" -}}
-{{- $selector := deepCopy .Values.webhook.namespaceSelector }}
+{{- $selector := deepCopy (default (dict) .Values.webhook.namespaceSelector) }}
 {{- with .Values.watch.namespaces }}
 {{- $watched := dict "key" "kubernetes.io/metadata.name" "operator" "In" "values" . }}
 {{- $_ := set $selector "matchExpressions" (append (default (list) $selector.matchExpressions) $watched) }}
