@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kopf_sdk.testing.tools import binary
+from ports import free_port
 from waiting import eventually
 
 __all__ = ["serving"]
@@ -16,9 +17,7 @@ __all__ = ["serving"]
 @contextmanager
 def serving() -> Iterator[str]:
     """Serve an empty registry from memory, over plain HTTP on loopback; give its `host:port`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address: tuple[str, int] = free.getsockname()
+    address = ("127.0.0.1", free_port())
     where = f"{address[0]}:{address[1]}"
     server = subprocess.Popen(
         [binary("crane"), "registry", "serve", "--address", where],
@@ -32,7 +31,7 @@ def serving() -> Iterator[str]:
             return probe.connect_ex(address) == 0
 
     try:
-        eventually(answers)
+        eventually(answers, within=120)
         yield where
     finally:
         server.terminate()

@@ -21,6 +21,7 @@ from kopf_sdk.bundle.commands import build_bundle
 from kopf_sdk.bundle.profile import PROFILES
 from kopf_sdk.testing.cluster import Cluster
 from kopf_sdk.testing.tools import ensure
+from ports import free_port
 
 CHART = Path(__file__).parents[3] / "charts" / "memcached-operator"
 PACKAGE = "memcached-operator"
@@ -117,7 +118,7 @@ def _named(value: Any, key: str) -> Any:
 @contextmanager
 def served(cluster: Cluster, name: str, folder: Path, scratch: Path) -> Iterator[None]:
     """Serve a catalog on this machine's loopback and make a CatalogSource of it."""
-    port, debug = _free_port(), _free_port()
+    port, debug = free_port(), free_port()
     command = [
         str(ensure(["opm"])["opm"]),
         "serve",
@@ -144,14 +145,8 @@ def served(cluster: Cluster, name: str, folder: Path, scratch: Path) -> Iterator
             server.terminate()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _await_port(port: int) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

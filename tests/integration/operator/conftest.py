@@ -16,12 +16,12 @@ import pytest
 import yaml
 
 from integration.runtime.access import account, grant
-from integration.runtime.conftest import free_port
 from kopf_sdk.generate import crd_manifests
 from kopf_sdk.runtime.permissions import Rules, rules
 from kopf_sdk.testing.cluster import Cluster
 from memcached_operator.api.v1alpha1 import Memcached
 from memcached_operator.controller import controllers
+from ports import free_port
 
 GROUP_PATH = "/apis/cache.example.com/v1alpha1"
 RESOURCE = "memcacheds.cache.example.com"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 import subprocess
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from kopf_sdk.testing.cache import cache_directory
 from kopf_sdk.testing.images import base_image
 from kopf_sdk.testing.images.archive import layers
+from ports import free_port
 
 __all__ = ["Memcached", "running", "unpacked"]
 
@@ -65,14 +65,3 @@ def running(*arguments: str, port: int = 0, image: str = "memcached") -> Iterato
     finally:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    """Return a port below those that the kernel gives to connections, where dialling could meet itself."""
-    while True:
-        port = secrets.choice(range(20_000, 32_000))
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        return port

@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, ExitStack
 
-from integration.operator.memcached_process import Memcached, free_port, running
+from integration.operator.memcached_process import Memcached, running
 from memcached_operator.handover.homeward import Homeward, Kept
 from memcached_operator.handover.meta import Endpoint, Item, open_session
 from memcached_operator.handover.outward import Outward
 from memcached_operator.handover.pace import Pace
 from memcached_operator.wire import Connection, WireError, connect
+from ports import free_port
 
 FAST = 10**9
 KEYS = 30_000

@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 from integration.runtime.toy import GROUP, Toy
 from kopf_sdk.generate import crd_manifests
 from kopf_sdk.testing.cluster import Cluster
+from ports import free_port
 
 ROOT = Path(__file__).parents[3]
 
@@ -95,13 +95,6 @@ def toys(cluster: Cluster, namespace: str) -> Callable[..., None]:
         assert code == 201, answer
 
     return make
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process:

@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from integration.runtime.access import RULES, account, grant, grant_toy
-from integration.runtime.conftest import Audit, free_port
+from integration.runtime.conftest import Audit
 from integration.runtime.test_controller import Make
 from integration.runtime.toy import GROUP, Toy, controller
 from kopf_sdk.runtime import Conversion, Defaulting, DeniedError, Manager, Manifest, Validating
 from kopf_sdk.testing.cluster import Cluster
 from kopf_sdk.testing.harness import eventually, running
+from ports import free_port
 
 
 def write_certificate(folder: Path, name: str, *, address: str = "127.0.0.1") -> str:
