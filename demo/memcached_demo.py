@@ -125,7 +125,7 @@ class Demo:
 
     def memcached(self, text: str, host: str = CACHE) -> str:
         """Send lines of memcached's text protocol from inside the cluster, return what came back."""
-        script = f"printf '%s\\r\\nquit\\r\\n' \"$0\" | nc -w 3 {host} 11211"
+        script = f"printf '%s\\r\\nquit\\r\\n' \"$0\" | nc -w 30 {host} 11211"
         return self.kubectl("exec", f"{CACHE}-0", "--", "sh", "-c", script, text)
 
     def kubectl(self, *arguments: str) -> str:

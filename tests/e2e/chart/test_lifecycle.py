@@ -58,7 +58,7 @@ class Installed:
         return {**found, "key": self.ask("get greeting")}
 
     def ask(self, text: str) -> str:
-        script = "printf '%s\\r\\nquit\\r\\n' \"$0\" | nc -w 3 127.0.0.1 11211"
+        script = "printf '%s\\r\\nquit\\r\\n' \"$0\" | nc -w 30 127.0.0.1 11211"
         return self.kubectl("exec", "kept-0", "-c", "memcached", "--", "sh", "-c", script, text)
 
     def versions(self) -> dict[str, str]:

@@ -27,7 +27,7 @@ from kopf_sdk.testing.images import archive
 from kopf_sdk.testing.images.definition import Definition
 from kopf_sdk.testing.images.layer import Layer
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.node
 
 STAND_IN = "localhost/olm-tests/stand-in:1"
 SCRIPT = """#!/bin/busybox sh

@@ -24,7 +24,7 @@ from kopf_sdk.bundle.bundle_dir import load_bundle
 from kopf_sdk.testing.cluster import Cluster
 from kopf_sdk.testing.tools import ensure
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.node
 
 VERSION = packages.HOOKS_NEW
 NAMESPACE = "olm-install-namespace"

@@ -36,7 +36,7 @@ from kopf_sdk.olm.objects import operator_group, subscription
 from kopf_sdk.olm.source import open_source
 from kopf_sdk.testing.cluster import Cluster, Size
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.node
 
 AT_ONCE, IN_SECONDS = 10.0, 60.0
 """For what is seen in the bundle or in the namespace, and for what a pod has to be started for."""

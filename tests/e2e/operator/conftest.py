@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from demo_images import build_images
 from kopf_sdk.testing.cluster import Cluster
+from kopf_sdk.testing.cluster.kubectl import KubectlError
 from kopf_sdk.testing.cluster.progress import ConsoleProgress
 from memcached_demo import Demo
 from waiting import eventually
@@ -41,7 +43,7 @@ class Cache:
         conditions = self.resource().get("status", {}).get("conditions", [])
         return next((condition for condition in conditions if condition["type"] == kind), {"status": "", "reason": ""})
 
-    def settle(self, within: float = 90.0) -> None:
+    def settle(self, within: float = 180.0) -> None:
         """Wait until every pod runs what the resource asks for."""
         eventually(
             lambda: (
@@ -57,10 +59,23 @@ class Cache:
         return {pod["metadata"]["name"]: pod for pod in items}
 
     def ask(self, text: str, *, pod: str = "", host: str = "127.0.0.1", port: int = 11211) -> list[str]:
-        """Send lines of memcached's text protocol from inside a pod and return the lines of the answer."""
-        script = f"printf '%s\\r\\nquit\\r\\n' \"$0\" | nc -w 3 {host} {port}"
-        answer = self.kubectl("exec", pod or f"{self.name}-0", "-c", "memcached", "--", "sh", "-c", script, text)
-        return [line.rstrip("\r") for line in answer.splitlines()]
+        """Send lines of memcached's text protocol from inside a pod and return the lines of the answer.
+
+        Names and Services follow the readiness of their pods a moment later: until one can be connected to, it is tried
+        again.
+        """
+        script = f"printf '%s\\r\\nquit\\r\\n' \"$0\" | nc -w 30 {host} {port}"
+        command = ("exec", pod or f"{self.name}-0", "-c", "memcached", "--", "sh", "-c", script, text)
+        end = time.monotonic() + (0 if host == "127.0.0.1" else 60)
+        while True:
+            try:
+                answer = self.kubectl(*command)
+            except KubectlError as error:
+                if "nc: " not in error.message or time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+            else:
+                return [line.rstrip("\r") for line in answer.splitlines()]
 
     def settings(self, pod: str = "") -> dict[str, str]:
         """Return what memcached says it runs with (`stats settings`)."""

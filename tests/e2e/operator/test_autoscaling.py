@@ -51,12 +51,12 @@ def busy(cache: Cache) -> Iterator[None]:
         {"apiVersion": "v1", "kind": "Service", "spec": {"selector": metadata["labels"], "ports": [{"port": 8443}]}},
     ]
     cache.cluster.apply(yaml.safe_dump_all([{**manifest, "metadata": metadata} for manifest in manifests]))
-    cache.kubectl("wait", "--for=condition=Ready", "pod/metrics-api", "--timeout=60s")
+    cache.kubectl("wait", "--for=condition=Ready", "pod/metrics-api", "--timeout=120s")
     name = "v1beta1.metrics.k8s.io"
     api_service = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": name}}
     cache.cluster.apply(yaml.safe_dump({**api_service, "spec": registration}))
     try:
-        cache.cluster.kubectl("wait", "--for=condition=Available", f"apiservice/{name}", "--timeout=60s")
+        cache.cluster.kubectl("wait", "--for=condition=Available", f"apiservice/{name}", "--timeout=120s")
         yield
     finally:
         # An API whose server is gone would keep every namespace from being deleted.
@@ -66,7 +66,7 @@ def busy(cache: Cache) -> Iterator[None]:
 @pytest.mark.usefixtures("busy")
 def test_a_busy_cache_grows_to_its_maximum_and_the_operator_leaves_size_alone(cache: Cache) -> None:
     cache.apply(autoscaling={"minSize": 2, "maxSize": 3, "targetCpuPercent": 150})
-    eventually(lambda: cache.resource()["spec"]["size"] == 3, within=90)
+    eventually(lambda: cache.resource()["spec"]["size"] == 3)
     cache.settle()
     assert set(cache.pods()) - {"metrics-api"} == {"cache-0", "cache-1", "cache-2"}
     assert len(cache.resource()["status"]["servers"]) == 3

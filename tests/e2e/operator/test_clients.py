@@ -69,7 +69,7 @@ def python(cache: Cache) -> Callable[..., Any]:
     cache.cluster.apply(yaml.safe_dump_all(manifests))
 
     def run(script: str, *arguments: str) -> Any:
-        cache.kubectl("wait", "--for=condition=Ready", "pod/client", "--timeout=60s")
+        cache.kubectl("wait", "--for=condition=Ready", "pod/client", "--timeout=120s")
         return json.loads(cache.kubectl("exec", "client", "--", "python3", "-c", script, *arguments))
 
     return run
@@ -99,7 +99,7 @@ def test_a_hashing_client_finds_its_keys_after_a_rollout_and_is_told_of_new_pods
     assert python(BY_LIST, "read", servers(cache)) == [place, sorted(KEYS)], "a rollout lost or moved keys"
     assert {cache.settings(pod)["num_threads"] for pod in ("cache-0", "cache-1")} == {"2"}
 
-    cache.kubectl("wait", "--for=condition=Available", "deployment/cache-discovery", "--timeout=60s")
+    cache.kubectl("wait", "--for=condition=Available", "deployment/cache-discovery", "--timeout=120s")
     version, nodes = python(DISCOVER, "cache-discovery")
     assert ",".join(nodes) == servers(cache)
 
@@ -109,6 +109,6 @@ def test_a_hashing_client_finds_its_keys_after_a_rollout_and_is_told_of_new_pods
     assert set(found) == {key for key, pod in place.items() if pod != "cache-2"}, "a key moved that need not"
     assert len(found) > len(KEYS) / 2
     # Left to itself, the kubelet takes a minute or more.
-    discovered = eventually(lambda: (new := python(DISCOVER, "cache-discovery"))[0] > version and new, within=20)
+    discovered = eventually(lambda: (new := python(DISCOVER, "cache-discovery"))[0] > version and new, within=45)
     assert discovered
     assert ",".join(discovered[1]) == servers(cache)

@@ -26,6 +26,7 @@ from kopf_sdk.testing.images import base_image, reference
 from memcached_demo import NAMESPACE, Demo
 from memcached_operator.api.v1alpha1 import Memcached
 from memcached_operator.wire import Login, WireError
+from waiting import eventually
 
 pytestmark = pytest.mark.node
 
@@ -159,7 +160,7 @@ def running(installed: Demo, node_cluster: Cluster, tmp_path_factory: pytest.Tem
         other.apply(**WITHOUT_SHELL)
         cache.settle()
         other.settle()
-        cache.kubectl("wait", "--for=condition=Available", "deployment/cache-discovery", "--timeout=60s")
+        cache.kubectl("wait", "--for=condition=Available", "deployment/cache-discovery", "--timeout=120s")
         yield Running(cache, other, authority, certificate, tmp_path_factory.mktemp("clients"))
     finally:
         node_cluster.kubectl("taint", "node", "--all", f"{TAINT}-")
@@ -277,7 +278,11 @@ TABLE: list[tuple[str, Look, Any]] = [
     ("networkPolicy.enabled", shielded, {"cache-0", "cache-1"}),
     ("networkPolicy.clients", clients, {"cache-0", "cache-1"}),
     ("networkPolicy.metricsClients", metrics_peers, True),
-    ("podDisruptionBudget.maxUnavailable", lambda r: r.get("pdb")["status"]["disruptionsAllowed"], 1),
+    (
+        "podDisruptionBudget.maxUnavailable",
+        lambda r: eventually(lambda: r.get("pdb")["status"]["disruptionsAllowed"]),
+        1,
+    ),
     (
         "podDisruptionBudget.enabled",
         lambda r: r.cache.kubectl("get", "pdb", "-o", "name"),

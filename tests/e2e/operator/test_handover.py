@@ -98,8 +98,8 @@ async def worked(cache: Cache, pods: dict[str, Pod], change: Any, within: float)
 
 
 def begun(cache: Cache, name: str, before: str) -> None:
-    eventually(lambda: cache.condition("Progressing")["reason"] == "HandingOver", within=60)
-    eventually(lambda: cache.pods().get(name, {"metadata": {"uid": before}})["metadata"]["uid"] != before, within=60)
+    eventually(lambda: cache.condition("Progressing")["reason"] == "HandingOver")
+    eventually(lambda: cache.pods().get(name, {"metadata": {"uid": before}})["metadata"]["uid"] != before)
 
 
 async def test_a_downgrade_that_no_memory_file_survives_keeps_the_items(cache: Cache, images: dict[str, str]) -> None:
@@ -112,8 +112,9 @@ async def test_a_downgrade_that_no_memory_file_survives_keeps_the_items(cache: C
         begun(cache, "cache-0", before)
         cache.settle()
 
-    await worked(cache, {"cache-0": Pod(cache, "cache-0")}, downgrade, within=120)
+    await worked(cache, {"cache-0": Pod(cache, "cache-0")}, downgrade, within=300)
     assert cache.resource()["status"]["version"] == "1.6.18"
+    eventually(lambda: notes(cache, "HandedOver"))
     (told,) = notes(cache, "HandedOver")
     assert "Pod cache-0" in told
     assert "items handed over" in told
@@ -141,15 +142,15 @@ async def test_memory_of_a_warm_cache_grows_by_handovers_with_tls_and_users_and_
     def grow() -> None:
         cache.apply(memory="128Mi", **spec)
         for name in ("cache-1", "cache-0"):
-            eventually(spares, within=60)
+            eventually(spares)
             cache.cluster.kubectl(*OPERATOR, "delete", "pod", "--all", "--wait=false")  # while it copies
             begun(cache, name, before[name])
             cache.cluster.kubectl(*OPERATOR, "delete", "pod", "--all", "--wait=false")  # while it copies back
-        cache.settle(within=120)
+        cache.settle()
 
-    await worked(cache, pods, grow, within=280)
+    await worked(cache, pods, grow, within=600)
     assert cache.resource()["status"]["memory"] == "128Mi"
-    assert len(notes(cache, "HandedOver")) == 2
+    eventually(lambda: len(notes(cache, "HandedOver")) == 2)
     assert not notes(cache, "PodReplaced"), "nothing was started cold"
 
 
@@ -166,7 +167,7 @@ def test_what_cannot_be_handed_over_starts_cold_and_says_why(
         cache.kubectl("create", "quota", "one", "--hard=pods=1")
     words = {"too old": "1.6.18 cannot be copied while it serves", "no room": "exceeded quota"}[obstacle]
     cache.apply(memory="80Mi", **spec)
-    eventually(lambda: any(words in note for note in notes(cache, "PodReplaced")), within=90)
+    eventually(lambda: any(words in note for note in notes(cache, "PodReplaced")))
     assert "a memory file has its size from the start" in notes(cache, "PodReplaced")[0]
     cache.settle()
     assert cache.pods()["cache-0"]["metadata"]["uid"] != before

@@ -91,7 +91,7 @@ def test_a_change_replaces_pods_one_at_a_time_while_the_others_serve(cache: Cach
         lowest = min(lowest, sum(ready))
         return all(pods.get(name, {"metadata": {"uid": uid}})["metadata"]["uid"] != uid for name, uid in before.items())
 
-    eventually(done, within=120)
+    eventually(done)
     cache.settle()
     assert lowest >= 2
     assert {cache.settings(pod)["num_threads"] for pod in before} == {"2"}

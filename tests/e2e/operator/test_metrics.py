@@ -15,7 +15,7 @@ pytestmark = pytest.mark.node
 
 def scrape(cache: Cache, port: int = 9150) -> dict[str, float]:
     address = cache.cluster.publish(cache.pods()["cache-0"]["status"]["podIP"], port)
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
@@ -50,7 +50,7 @@ def test_the_exporter_works_behind_tls_and_users(cache: Cache) -> None:
         },
         auth={"secretName": "users"},
     )
-    cache.kubectl("wait", "--for=jsonpath={.status.readyReplicas}=1", "memcached/cache", "--timeout=60s")
+    cache.kubectl("wait", "--for=jsonpath={.status.readyReplicas}=1", "memcached/cache", "--timeout=120s")
     page = scrape(cache)
     assert page["memcached_up"] == 1
     assert page["memcached_limit_bytes"] == 64 * 2**20

@@ -70,4 +70,4 @@ def test_pods_live_on_until_their_resource_asks(cache: Cache, operator: Operator
     cache.settle()
     assert "cache-2" not in cache.pods(), "the highest ordinal goes"
     cache.kubectl("annotate", "memcached", "cache", "cache.example.com/rollout=now")
-    eventually(lambda: images(cache) == {other}, within=120)
+    eventually(lambda: images(cache) == {other})

@@ -43,7 +43,7 @@ def fill(cache: Cache, pod: str, items: int = ITEMS) -> None:
     script = (
         f"i=0; (while [ $i -lt {items} ]; do "
         'printf "set key-%d 7 0 100\\r\\n%0100d\\r\\n" $i $i; i=$((i+1)); done; printf "quit\\r\\n") '
-        "| nc -w 5 127.0.0.1 11211 | grep -c STORED"
+        "| nc -w 30 127.0.0.1 11211 | grep -c STORED"
     )
     assert cache.kubectl("exec", pod, "-c", "memcached", "--", "sh", "-c", script).strip() == str(items)
 
@@ -52,7 +52,7 @@ def whole(cache: Cache, pod: str, items: int = ITEMS) -> int:
     """Return how many of the items are there with the value and the flags that they were stored with."""
     script = (
         f"i=0; (while [ $i -lt {items} ]; do "
-        'printf "get key-%d\\r\\n" $i; i=$((i+1)); done; printf "quit\\r\\n") | nc -w 5 127.0.0.1 11211 '
+        'printf "get key-%d\\r\\n" $i; i=$((i+1)); done; printf "quit\\r\\n") | nc -w 30 127.0.0.1 11211 '
         "| tr -d '\\r' | awk '/^VALUE/ {split($2, k, \"-\"); flags = $3; next} /^END/ {next} "
         "{if (length($0) == 100 && $0 + 0 == k[2] && flags == 7) n++} END {print n + 0}'"
     )
@@ -112,7 +112,7 @@ def test_a_new_image_and_other_arguments_keep_every_item_in_the_same_pods(filled
         lowest.look()
         return bool(filled.condition("Progressing")["reason"] == "WarmUpgrading")
 
-    eventually(reasons, within=15)
+    eventually(reasons)
     filled.settle()
     lowest.look()
     assert identities(filled) == pods
@@ -120,6 +120,7 @@ def test_a_new_image_and_other_arguments_keep_every_item_in_the_same_pods(filled
     assert [whole(filled, pod) for pod in pods] == [ITEMS, ITEMS]
     assert {container(filled, pod)["restartCount"] for pod in pods} == {1}
     assert lowest.lowest >= 1
+    eventually(lambda: len(events(filled, "WarmUpgraded")) >= 2)
     told = events(filled, "WarmUpgraded")
     assert len(told) == 2
     assert all("1.6.38 → 1.6.45 and kept its items: 5000 items, 5000 before" in message for message in told)
@@ -171,7 +172,7 @@ def test_what_memcached_refuses_is_known_before_and_starts_cold_in_a_new_pod(
     eventually(lambda: identities(cache).get("cache-0") not in (None, before["cache-0"]))
     cache.settle()
     assert whole(cache, "cache-0", 100) == 0
-    said = events(cache, "PodReplaced")
+    said = eventually(lambda: events(cache, "PodReplaced"))
     assert any("1.6.18 does not read the memory file of" in message for message in said), said
 
 
@@ -209,7 +210,7 @@ def test_a_memcached_that_hangs_is_killed_and_starts_empty(cache: Cache) -> None
     fill(cache, "cache-0", 1000)
     script = "kill -STOP $(ps | awk '$3 == \"memcached\" {print $1}')"
     cache.kubectl("exec", "cache-0", "-c", "memcached", "--", "sh", "-c", script)
-    eventually(lambda: not container(cache)["ready"], within=30)
+    eventually(lambda: not container(cache)["ready"])
     eventually(lambda: container(cache)["restartCount"] == 1 and container(cache)["ready"], within=240)
     assert whole(cache, "cache-0", 1000) == 0
 
@@ -222,7 +223,7 @@ def test_a_memcached_that_is_out_of_memory_is_killed_and_starts_empty(cache: Cac
     script = (
         "i=0; (while [ $i -lt 60000 ]; do "
         'printf "set %s-%d 0 0 1 noreply\\r\\nx\\r\\n" $0 $i; i=$((i+1)); done; printf "quit\\r\\n") '
-        "| nc -w 5 127.0.0.1 11211; true"
+        "| nc -w 30 127.0.0.1 11211; true"
     )
 
     def killed() -> bool:
@@ -230,7 +231,7 @@ def test_a_memcached_that_is_out_of_memory_is_killed_and_starts_empty(cache: Cac
             cache.kubectl("exec", "cache-0", "-c", "memcached", "--", "sh", "-c", script, secrets.token_hex(4))
         return bool(container(cache)["restartCount"])
 
-    eventually(killed, within=120)
+    eventually(killed)
     eventually(lambda: container(cache)["ready"])
     assert container(cache)["lastState"]["terminated"]["reason"] == "OOMKilled"
     assert "STAT curr_items 0" in cache.ask("stats")

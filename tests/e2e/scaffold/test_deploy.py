@@ -12,7 +12,7 @@ import pytest
 from kopf_sdk.testing.cluster import Cluster
 from kopf_sdk.testing.tools import binary
 
-pytestmark = [pytest.mark.node, pytest.mark.full, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.node, pytest.mark.full]
 
 ROOT = Path(__file__).parents[3]
 IMAGE = "localhost/toy-operator:test"

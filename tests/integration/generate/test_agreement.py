@@ -26,7 +26,6 @@ EXAMPLES = 2000
 _TYPES_WITH_FORMAT = {"datetime_type", "date_type", "uuid_type"}
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", [Everything, Memcached])
 def test_agreement(kind: type[CustomResource], send: Send, install: Callable[[dict[str, Any]], Any]) -> None:
     crd = _without_rules(crd_manifests([kind])[0])

@@ -146,7 +146,7 @@ def operator(
     definitions = [*crd_manifests([Memcached]), *monitoring]
     control_plane.apply(yaml.safe_dump_all(definitions))
     names = [f"crd/{definition['metadata']['name']}" for definition in definitions]
-    control_plane.kubectl("wait", "--for=condition=Established", *names)
+    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=120s", *names)
     log = tmp_path_factory.mktemp("operator") / "operator.log"
     arguments = [
         f"--metrics-bind-address={operator_account.metrics}",
@@ -169,7 +169,7 @@ def run_operator(kubeconfig: Path, log: Path, *arguments: str) -> Iterator[subpr
     assert process.poll() is None, f"the operator ended on its own: {log.read_text()[-3000:]}"
     process.terminate()
     try:
-        assert process.wait(20) == 0, log.read_text()[-3000:]
+        assert process.wait(120) == 0, log.read_text()[-3000:]
     finally:
         process.kill()
 

@@ -26,7 +26,7 @@ class Memcached:
     def stop(self) -> None:
         """Stop as a pod with warm restarts does (SIGUSR1 ends memcached in order)."""
         self.process.send_signal(10)
-        self.process.wait(10)
+        self.process.wait(120)
 
 
 def unpacked(image: str = "memcached") -> Path:
@@ -52,7 +52,7 @@ def running(*arguments: str, port: int = 0, image: str = "memcached") -> Iterato
     command += ["--listen=127.0.0.1", f"--port={port}", "--user=root", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 120
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()

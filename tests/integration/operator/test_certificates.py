@@ -38,7 +38,7 @@ def metrics(account: Account, kubernetes: Kubernetes) -> str:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     request = urllib.request.Request(f"https://{account.metrics}/metrics", headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+    with urllib.request.urlopen(request, context=context, timeout=60) as answer:
         return str(answer.read().decode())
 
 

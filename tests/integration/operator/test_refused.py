@@ -10,14 +10,14 @@ from integration.operator.conftest import Kubernetes
 from waiting import eventually
 
 
-def degraded(kubernetes: Kubernetes, reason: str, within: float = 5.0) -> str:
+def degraded(kubernetes: Kubernetes, reason: str) -> str:
     """Wait until the resource is degraded for this reason; return the message."""
 
     def seen() -> dict[str, Any] | None:
         condition = kubernetes.condition("cache", "Degraded")
         return condition if condition.get("reason") == reason else None
 
-    condition = eventually(seen, within=within)
+    condition = eventually(seen)
     assert condition
     return str(condition["message"])
 
@@ -29,7 +29,7 @@ def test_a_quota_is_named_and_forgotten_when_it_is_raised(kubernetes: Kubernetes
     kubernetes.apply("cache", size=2)
     assert "exceeded quota: few" in degraded(kubernetes, "QuotaExceeded")
     kubernetes.cluster.api.delete(kubernetes.path("resourcequotas", "few"))
-    eventually(lambda: len(kubernetes.pods()) == 2, within=60)
+    eventually(lambda: len(kubernetes.pods()) == 2)
     eventually(lambda: kubernetes.condition("cache", "Degraded")["status"] == "False")
 
 
@@ -60,8 +60,12 @@ def test_what_is_handed_on_is_judged_by_the_api_server(
 ) -> None:
     kubernetes.apply("cache", **spec)
     assert words in degraded(kubernetes, "Rejected")
-    events = kubernetes.cluster.get("events.events.k8s.io", "-n", kubernetes.namespace)["items"]
-    assert any(event["reason"] == "Rejected" and words in event["note"] for event in events)
+
+    def in_an_event() -> bool:
+        events = kubernetes.cluster.get("events.events.k8s.io", "-n", kubernetes.namespace)["items"]
+        return any(event["reason"] == "Rejected" and words in event["note"] for event in events)
+
+    eventually(in_an_event)
     kubernetes.apply("cache")
     eventually(lambda: kubernetes.condition("cache", "Degraded")["status"] == "False")
 

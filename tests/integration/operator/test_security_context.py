@@ -23,6 +23,6 @@ def test_no_user_is_named_where_openshift_names_one(kubernetes: Kubernetes) -> N
             template = eventually(lambda: kubernetes.stateful_set(name))["spec"]["template"]
             return "runAsUser" in template["spec"]["securityContext"]
 
-        eventually(lambda: not named(), within=30)
+        eventually(lambda: not named())
     finally:
         kubernetes.cluster.kubectl("delete", "crd", "securitycontextconstraints.security.openshift.io")

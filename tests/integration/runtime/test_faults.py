@@ -119,7 +119,7 @@ async def test_a_restarted_api_server_is_watched_again_at_once(cluster: Cluster,
         await eventually(available, cluster, namespace, "two", within=5)
 
 
-@pytest.mark.parametrize("seconds", [10, pytest.param(120, marks=[pytest.mark.full, pytest.mark.timeout(400)])])
+@pytest.mark.parametrize("seconds", [10, pytest.param(120, marks=pytest.mark.full)])
 async def test_a_frozen_api_server_leaves_no_deaf_operator(
     cluster: Cluster, namespace: str, toys: Make, seconds: float
 ) -> None:

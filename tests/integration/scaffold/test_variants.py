@@ -53,7 +53,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.timeout(900)
 def test_it_passes_its_own_tests(project: Path) -> None:
     run(project, "make", "test")
     run(project, "ruff", "check", ".")
@@ -61,19 +60,16 @@ def test_it_passes_its_own_tests(project: Path) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(900)
 def test_its_types_are_right(project: Path) -> None:
     run(project, "make", "lint")
 
 
-@pytest.mark.timeout(900)
 def test_an_update_to_the_same_templates_changes_nothing(project: Path) -> None:
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file() and "cache__" not in str(path)}
     run(project, "kopf-sdk", "update")
     assert {path: path.read_bytes() for path in before} == before
 
 
-@pytest.mark.timeout(900)
 def test_its_chart_renders(project: Path, tmp_path: Path) -> None:
     rendered = list(yaml.safe_load_all(run(project, "helm", "template", "demo", "charts/demo", "--namespace", "here")))
     kinds = [document["kind"] for document in rendered if document]

@@ -122,7 +122,6 @@ def test_up_killed_at_random_moments(one: Cluster) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("size", list(Size))
 def test_up_killed_at_many_random_moments(one: Cluster, size: Size) -> None:
     _kill_up_at_random(one, size, [random.uniform(0.2, 8) for _ in range(20)])

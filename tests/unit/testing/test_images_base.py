@@ -38,7 +38,6 @@ def test_unknown_name_lists_the_known_ones() -> None:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(600)
 def test_images_from_packages_are_reproducible_and_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The programs run with the images' own libraries, Python finds its byte code, and a second make gives the same."""
     ours = {name: base_image(name, console=console()).read_bytes() for name in ("memcached", "python")}
