@@ -135,7 +135,7 @@ bundle: venv ## The OLM bundle from the chart and charts/bundle.yaml
 check-generated: venv ## Fail when a generated file differs from what its source says
 	kopf-sdk tools build helm
 	kopf-sdk generate --check
-	kopf-sdk bundle build $(CHART) --output bundle --check >/dev/null
+	kopf-sdk bundle build $(CHART) --output bundle --check --quiet
 	kopf-sdk catalog build bundle --image $(BUNDLE_IMG) --output catalog --check
 
 ##@ Build
