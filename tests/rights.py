@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import audit
 from kopf_sdk.runtime.permissions import PolicyRule
 
 __all__ = ["Right", "granted", "refused", "used"]
@@ -51,12 +51,9 @@ def refused(audit_log: Path, user: str) -> list[str]:
 
 
 def _events(audit_log: Path, user: str) -> Iterator[dict[str, Any]]:
-    with audit_log.open() as lines:
-        for line in lines:
-            if user in line and line.endswith("\n"):
-                event = json.loads(line)
-                if event["user"]["username"] == user and "responseStatus" in event:
-                    yield event
+    for event in audit.events(audit_log, about=user):
+        if event["user"]["username"] == user and "responseStatus" in event:
+            yield event
 
 
 def _place(event: dict[str, Any]) -> tuple[str, str]:

@@ -28,7 +28,7 @@ from kopf_sdk.runtime.webhook import Webhook
 __all__ = ["eventually", "running"]
 
 T = TypeVar("T")
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 
 
 @contextlib.asynccontextmanager
@@ -48,7 +48,7 @@ async def running(
     Raises
     ------
     SdkError
-        If the caches are not filled in a minute.
+        If the caches are not filled in three minutes.
     """
     defaults: dict[str, Any] = {
         "health_probe_bind_address": "127.0.0.1:0",
@@ -72,7 +72,7 @@ async def running(
         await serving
 
 
-async def eventually(condition: Callable[..., T], *args: Any, within: float = 10.0, poll: float = 0.05) -> T:
+async def eventually(condition: Callable[..., T], *args: Any, within: float = 60.0, poll: float = 0.05) -> T:
     """Call `condition(*args)` until it returns something true, and return that.
 
     It runs in a thread, so that it may call kubectl while the controllers go on. An exception counts as not yet, and is

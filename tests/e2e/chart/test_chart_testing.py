@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import audit
 from e2e.chart.conftest import CHART, PROJECT
 from kopf_sdk.testing.cluster import Cluster
 from kopf_sdk.testing.tools import binary
@@ -33,7 +33,7 @@ def test_the_chart_installs_and_its_test_puts_and_gets_a_key(
     tmp_path: Path,
 ) -> None:
     folder = only(case, tmp_path)
-    audit = chart_cluster.audit_log.stat().st_size
+    begin = audit.position(chart_cluster.audit_log)
     # The next case installs the CRD anew, under another release's name.
     values = " ".join(f"--set={value}" for value in [*image_values, "crds.keep=false"])
     run = ct(
@@ -46,7 +46,7 @@ def test_the_chart_installs_and_its_test_puts_and_gets_a_key(
     )
     assert run.returncode == 0, run.stdout
     assert "Phase:          Succeeded" in run.stdout
-    assert list(refused(chart_cluster, audit)) == []
+    assert list(refused(chart_cluster, begin)) == []
 
 
 def only(case: str, folder: Path) -> Path:
@@ -60,21 +60,26 @@ def only(case: str, folder: Path) -> Path:
     return folder
 
 
-def refused(cluster: Cluster, offset: int) -> Iterator[tuple[str, ...]]:
-    """Requests of the operator that the API server forbade since `offset` of the audit log, until it was uninstalled.
+def refused(cluster: Cluster, begin: int) -> Iterator[tuple[str, ...]]:
+    """Requests of the operator that the API server forbade since a position in the audit log, until it was uninstalled.
 
-    Helm takes the roles away while the pod still finishes; what it is refused then is no missing right.
+    Helm takes the roles away while the pod still finishes; what it is refused then is no missing right. A request is
+    in the log when it was answered, so the time of its arrival counts.
     """
-    with cluster.audit_log.open("rb") as file:
-        file.seek(offset)
-        for line in file:
-            event = json.loads(line)
-            if event["verb"] == "delete" and event.get("objectRef", {}).get("resource") == "rolebindings":
-                return
-            status = event.get("responseStatus", {})
-            user = event["user"]["username"]
-            if status.get("code") == 403 and user.startswith("system:serviceaccount:memcached-operator-"):
-                yield user, event["verb"], event["requestURI"], status.get("message", "")
+    events = list(audit.events(cluster.audit_log, begin))
+    taken = min(
+        event["requestReceivedTimestamp"]
+        for event in events
+        if event["verb"] == "delete" and event.get("objectRef", {}).get("resource") == "rolebindings"
+    )
+    for event in events:
+        status, user = event.get("responseStatus", {}), event["user"]["username"]
+        if (
+            status.get("code") == 403
+            and user.startswith("system:serviceaccount:memcached-operator-")
+            and event["requestReceivedTimestamp"] < taken
+        ):
+            yield user, event["verb"], event["requestURI"], status.get("message", "")
 
 
 def test_lint_finds_nothing(tool_environment: dict[str, str]) -> None:

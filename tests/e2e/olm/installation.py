@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import audit
 from e2e.olm.packages import DEPLOYMENT, PACKAGE, csv
 from kopf_sdk.testing.cluster import Cluster
 from waiting import eventually
@@ -156,14 +157,11 @@ class Requests:
 
     def __init__(self, log: Path) -> None:
         self._log = log
-        self._offset = log.stat().st_size
+        self._begin = audit.position(log)
 
     def made(self, pod: str, keep: Callable[[dict[str, Any]], bool] = lambda event: True) -> list[dict[str, Any]]:
         """Requests of a pod, or of those whose names begin like this."""
-        with self._log.open("rb") as file:
-            file.seek(self._offset)
-            lines = file.read().split(b"\n")
-        events = (json.loads(line) for line in lines[:-1] if pod.encode() in line)
+        events = audit.events(self._log, self._begin, about=pod)
         return [event for event in events if _pod(event).startswith(pod) and keep(event)]
 
     def watched(self, pod: str) -> set[tuple[str, str]]:

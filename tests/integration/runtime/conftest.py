@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import audit
 from integration.runtime.toy import GROUP, Toy
 from kopf_sdk.generate import crd_manifests
 from kopf_sdk.testing.cluster import Cluster
@@ -27,7 +28,7 @@ ROOT = Path(__file__).parents[3]
 def cluster(control_plane: Cluster) -> Cluster:
     """The control plane, knowing toys."""
     control_plane.apply(json.dumps(crd_manifests([Toy])[0]))
-    control_plane.kubectl("wait", "--for=condition=Established", f"crd/toys.{GROUP}", "--timeout=20s")
+    control_plane.kubectl("wait", "--for=condition=Established", f"crd/toys.{GROUP}", "--timeout=120s")
     return control_plane
 
 
@@ -49,14 +50,11 @@ class Audit:
 
     def start(self) -> None:
         """Look only at what comes from now on."""
-        self._offset = self._path.stat().st_size
+        self._begin = audit.position(self._path)
 
     def requests(self, keep: Callable[[dict[str, Any]], bool]) -> list[str]:
         """Return `verb resource/subresource name code` of the complete requests that `keep` keeps."""
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            lines = file.read().split(b"\n")
-        events = [json.loads(line) for line in lines[:-1] if line]
+        events = audit.events(self._path, self._begin)
         return [line(event) for event in events if event["stage"] == "ResponseComplete" and keep(event)]
 
     def writes(self, namespace: str) -> list[str]:
@@ -78,8 +76,8 @@ def line(event: dict[str, Any]) -> str:
     return f"{event['verb']} {what} {ref.get('name', '')} {event['responseStatus']['code']}"
 
 
-@pytest.fixture
-def audit(cluster: Cluster) -> Audit:
+@pytest.fixture(name="audit")
+def _audit(cluster: Cluster) -> Audit:
     """The audit log from here on."""
     return Audit(cluster.audit_log)
 
@@ -122,7 +120,7 @@ class Process:
         """Whether the log has a text."""
         return text in self.log.read_text(errors="replace")
 
-    def wait_for(self, text: str, seconds: float = 30.0) -> None:
+    def wait_for(self, text: str, seconds: float = 120.0) -> None:
         """Wait until the log has a text."""
         deadline = time.monotonic() + seconds
         while not self.logged(text):
@@ -133,7 +131,7 @@ class Process:
     def end(self) -> int:
         """Stop it as the kubelet does; return its exit code."""
         self.popen.send_signal(signal.SIGTERM)
-        return self.popen.wait(40)
+        return self.popen.wait(120)
 
 
 @pytest.fixture

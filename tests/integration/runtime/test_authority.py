@@ -69,7 +69,7 @@ class Replica:
                 lifetimes=LIFETIMES,
             )
             keeping = asyncio.create_task(authority.run(pause=self._pause))
-            await asyncio.wait_for(certificate.wait(), 20)
+            await asyncio.wait_for(certificate.wait(), 120)
             reloading = asyncio.create_task(certificate.watch())
             site = web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=certificate.context, reuse_address=True)
             await site.start()

@@ -32,7 +32,7 @@ def get(cluster: Cluster, namespace: str, kind: str, name: str = "one") -> Any:
 
 def available(cluster: Cluster, namespace: str, name: str = "one") -> Any:
     """The Available condition of a toy, if it was reconciled in its current generation."""
-    toy = get(cluster, namespace, "Toy", name)
+    toy = get(cluster, namespace, "Toy", name) or {}
     conditions = {c["type"]: c for c in toy.get("status", {}).get("conditions", [])}
     found = conditions.get("Available")
     return found if found and found["observedGeneration"] == toy["metadata"]["generation"] else None
@@ -106,7 +106,7 @@ async def test_drift_is_repaired_whatever_it_is(cluster: Cluster, namespace: str
         def repaired() -> bool:
             return all(wanted(get(cluster, namespace, kind)) == wanted(before) for kind, before in settled.items())
 
-        await eventually(repaired, within=5)
+        await eventually(repaired)
         # What others add beside our fields is theirs.
         patch("ConfigMap", {"data": {"theirs": "1"}, "metadata": {"annotations": {"theirs": "1"}}})
         await asyncio.sleep(1)

@@ -101,7 +101,7 @@ async def test_what_vanished_while_nobody_was_watching_leaves_the_caches(
         await asyncio.to_thread(cluster.restart, "kube-apiserver")  # an empty watch cache: history is lost
         assert cached(manager, toy) == {"one", "two", "three"}
         await wire[0].mend()
-        await eventually(lambda: cached(manager, toy) == {"three"}, within=20)
+        await eventually(lambda: cached(manager, toy) == {"three"})
         await eventually(lambda: cached(manager, CONFIG_MAP) == {"three"})
         await eventually(get, cluster, namespace, "Service", "three")
         cluster.api.delete(f"{path}/three")
@@ -115,8 +115,8 @@ async def test_a_restarted_api_server_is_watched_again_at_once(cluster: Cluster,
         await asyncio.to_thread(cluster.restart, "kube-apiserver")
         cluster.api.delete(SERVICE.path(namespace, "one"))
         toys("two", children=["Service"])
-        await eventually(get, cluster, namespace, "Service", "one", within=5)
-        await eventually(available, cluster, namespace, "two", within=5)
+        await eventually(get, cluster, namespace, "Service", "one", within=15)  # Kopf by itself: 18 s
+        await eventually(available, cluster, namespace, "two", within=15)
 
 
 @pytest.mark.parametrize("seconds", [10, pytest.param(120, marks=pytest.mark.full)])
@@ -131,11 +131,11 @@ async def test_a_frozen_api_server_leaves_no_deaf_operator(
             await asyncio.sleep(seconds)
         finally:
             cluster.signal("kube-apiserver", signal.SIGCONT)
-        await eventually(lambda: cluster.api.ok("/readyz"), within=30)
+        await eventually(lambda: cluster.api.ok("/readyz"))
         cluster.api.delete(SERVICE.path(namespace, "one"))
-        await eventually(get, cluster, namespace, "Service", "one", within=40)
+        await eventually(get, cluster, namespace, "Service", "one")
         toys("two", children=["Service"])
-        await eventually(available, cluster, namespace, "two", within=40)
+        await eventually(available, cluster, namespace, "two")
 
 
 async def test_an_optional_kind_is_picked_up_when_it_appears_and_let_go_when_it_goes(
@@ -164,8 +164,8 @@ async def test_an_optional_kind_is_picked_up_when_it_appears_and_let_go_when_it_
         await eventually(available, cluster, namespace)
         for _ in range(2):
             cluster.apply(json.dumps(crd))
-            await eventually(get, cluster, namespace, "Gadget", within=60)
-            cluster.kubectl("delete", "crd", f"gadgets.{GADGET.group}", "--timeout=30s")
+            await eventually(get, cluster, namespace, "Gadget", within=180)
+            cluster.kubectl("delete", "crd", f"gadgets.{GADGET.group}", "--timeout=120s")
             cluster.api.delete(SERVICE.path(namespace, "one"))
             await eventually(get, cluster, namespace, "Service")
 
@@ -174,12 +174,12 @@ async def test_kopf_is_started_again_when_the_crd_was_gone(cluster: Cluster, nam
     async with running(cluster.kubeconfig, controller(), watch_namespaces=namespace) as manager:
         toys("one", children=["Service"])
         await eventually(available, cluster, namespace)
-        cluster.kubectl("delete", "crd", f"toys.{GROUP}", "--timeout=30s")
-        await eventually(lambda: cached(manager, Kind.of(Toy)) == set(), within=40)
+        cluster.kubectl("delete", "crd", f"toys.{GROUP}", "--timeout=120s")
+        await eventually(lambda: cached(manager, Kind.of(Toy)) == set(), within=120)
         cluster.apply(json.dumps(crd_manifests([Toy])[0]))
-        cluster.kubectl("wait", "--for=condition=Established", f"crd/toys.{GROUP}", "--timeout=20s")
+        cluster.kubectl("wait", "--for=condition=Established", f"crd/toys.{GROUP}", "--timeout=120s")
         toys("two", children=["Service"])
-        await eventually(available, cluster, namespace, "two", within=60)
+        await eventually(available, cluster, namespace, "two", within=180)
 
 
 async def test_conflicts_with_others_writes_do_not_end_in_a_loop(

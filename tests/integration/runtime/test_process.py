@@ -37,13 +37,12 @@ def test_sigterm_finishes_what_is_in_hand_then_releases_the_lease(
     process.wait_for("leading as")
     until(lambda: probe(process, "/readyz") == 200)
     assert probe(process, "/healthz") == 200
-    toys("one", text="sleep:3", children=["Service"])
+    toys("one", text="sleep:8", children=["Service"])
     until(lambda: get(cluster, namespace, "Service"))
     process.popen.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
+    until(lambda: probe(process, "/readyz") == 503)
     toys("two", children=["Service"])
-    assert probe(process, "/readyz") == 503
-    assert process.popen.wait(20) == ExitCode.STOPPED
+    assert process.popen.wait(120) == ExitCode.STOPPED
     assert available(cluster, namespace)
     assert get(cluster, namespace, "Service", "two") is None
     order = audit.requests(
@@ -67,7 +66,7 @@ def test_reconciliations_that_outlast_the_grace_period_are_cut_off(
     until(lambda: get(cluster, namespace, "Service"))
     started = time.monotonic()
     assert process.end() == ExitCode.GRACE_EXCEEDED
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
 
 
 @pytest.mark.parametrize(
@@ -80,5 +79,5 @@ def test_reconciliations_that_outlast_the_grace_period_are_cut_off(
 )
 def test_wrong_settings_end_the_process_at_once(start: Start, flags: list[str], code: int, words: str) -> None:
     process = start(*flags)
-    assert process.popen.wait(20) == code
+    assert process.popen.wait(120) == code
     assert process.logged(words)

@@ -68,7 +68,7 @@ async def test_a_namespace_that_may_not_be_read_waits_for_its_role_and_holds_up_
         assert all(other_namespace in name for name in refused)
         grant_toy(cluster, (namespace, "operator"), [other_namespace])
         condition = await eventually(
-            lambda: (found := available(cluster, other_namespace)) and found["status"] == "True" and found, within=45
+            lambda: (found := available(cluster, other_namespace)) and found["status"] == "True" and found, within=180
         )
         assert condition
 

@@ -17,12 +17,13 @@ from pathlib import Path
 
 import pytest
 
+import audit
 from kopf_sdk.testing.cluster import Cluster, Size
 from kopf_sdk.testing.cluster.kubectl import KubectlError
 from kopf_sdk.testing.cluster.pki import Authority
 
 
-def _eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
+def _eventually(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -50,7 +51,7 @@ def test_controllers_make_pods_and_collect_orphans(control_plane: Cluster, names
 def test_a_namespace_goes_with_what_is_in_it(control_plane: Cluster) -> None:
     control_plane.create_namespace("short-lived")
     control_plane.kubectl("-n", "short-lived", "create", "configmap", "one")
-    control_plane.kubectl("delete", "namespace", "short-lived", "--timeout=60s")
+    control_plane.kubectl("delete", "namespace", "short-lived", "--timeout=240s")
     with pytest.raises(KubectlError, match="NotFound"):
         control_plane.get("namespace", "short-lived")
 
@@ -66,7 +67,7 @@ def test_requests_are_in_the_audit_log(control_plane: Cluster, namespace: str) -
     control_plane.kubectl("-n", namespace, "create", "configmap", "audited")
     [event] = [
         event
-        for event in map(json.loads, control_plane.audit_log.read_text().splitlines())
+        for event in audit.events(control_plane.audit_log)
         if event["user"]["username"] == "kubernetes-admin" and f"/{namespace}/configmaps" in event["requestURI"]
     ]
     assert (event["level"], event["verb"]) == ("Metadata", "create")
@@ -132,7 +133,7 @@ def test_the_host_reaches_an_address_inside(control_plane: Cluster) -> None:
     """etcd's metrics are on the cluster's loopback, which is not the host's."""
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", 2379), timeout=1).close()
-    with urllib.request.urlopen(f"http://{control_plane.publish('127.0.0.1', 2379)}/health", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{control_plane.publish('127.0.0.1', 2379)}/health", timeout=60) as answer:
         assert json.load(answer)["health"] == "true"
 
 
