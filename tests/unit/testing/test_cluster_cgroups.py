@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
+import pytest
+
+from kopf_sdk.errors import SdkError
 from kopf_sdk.testing.cluster.cgroups import Hierarchies, find_hierarchies
 
 _HYBRID = """\
@@ -47,6 +51,20 @@ def test_the_unified_hierarchy_hands_its_controllers_down_when_it_has_them_alone
     assert (tmp_path / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     assert (tmp_path / "dev/cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     assert (tmp_path / "dev/system").is_dir()
+
+
+def test_a_container_that_sees_its_own_cgroup_as_the_top_is_told_how_to_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cgroup.controllers").write_text("cpu\n")
+
+    def busy(path: Path, text: str) -> int:
+        raise OSError(errno.EBUSY, "Device or resource busy", str(path))
+
+    monkeypatch.setattr(Path, "write_text", busy)
+    with pytest.raises(SdkError, match="Device or resource busy") as caught:
+        Hierarchies(v2=tmp_path).create("dev")
+    assert "--cgroupns=host" in str(caught.value.hint)
 
 
 def test_processes_of_all_depths_and_hierarchies_are_found(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class Api:
         body: Any = None,
         *,
         content_type: str = "application/json",
-        timeout: float = 10.0,
+        timeout: float = 30.0,
     ) -> tuple[int, Any]:
         """Status code and body (parsed when it is JSON); code 0 when nobody answers. Timeout in seconds.
 
@@ -62,7 +62,7 @@ class Api:
         """GET."""
         return self.request("GET", path)
 
-    def ok(self, path: str, *, timeout: float = 10.0) -> bool:
+    def ok(self, path: str, *, timeout: float = 30.0) -> bool:
         """Whether GET answers 200 (timeout in seconds)."""
         return self.request("GET", path, timeout=timeout)[0] == HTTPStatus.OK
 

@@ -6,6 +6,7 @@ processes of a cluster are somewhere below `<name>`, so a cluster can be found a
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -45,9 +46,13 @@ class Hierarchies:
             if self.v2:
                 self._create_v2(self.v2, name)
         except OSError as error:
+            # Second version: a cgroup with processes hands no controllers on, and a container sees its own as the top.
+            own = error.errno == errno.EBUSY
             raise SdkError(
                 f"cannot make a cgroup for the cluster: {error}",
-                hint="the cluster needs a writable cgroup hierarchy: a virtual machine or a privileged container",
+                hint="a container needs --privileged --cgroupns=host for it; a virtual machine always works"
+                if own
+                else "the cluster needs a writable cgroup hierarchy: a virtual machine or a privileged container",
             ) from error
 
     def _create_v2(self, root: Path, name: str) -> None:
@@ -83,7 +88,7 @@ class Hierarchies:
         found.discard(0)  # a process of another PID namespace
         return found
 
-    def kill(self, name: str, *, timeout: float = 10.0) -> None:
+    def kill(self, name: str, *, timeout: float = 60.0) -> None:
         """Kill everything in the subtree, and wait until it is gone (seconds)."""
         deadline = time.monotonic() + timeout
         while pids := self.processes(name):
@@ -99,7 +104,7 @@ class Hierarchies:
                 )
             time.sleep(0.01)
 
-    def remove(self, name: str, *, timeout: float = 10.0) -> None:
+    def remove(self, name: str, *, timeout: float = 60.0) -> None:
         """Remove the subtree; the kernel may hold a cgroup for a moment after its last process (seconds)."""
         deadline = time.monotonic() + timeout
         while True:

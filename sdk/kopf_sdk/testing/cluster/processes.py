@@ -72,7 +72,7 @@ def end(layout: Layout) -> None:
     while left := holders(layout):
         for pid in left:
             _kill(pid)
-        if not _wait_until_gone(layout, seconds=10):
+        if not _wait_until_gone(layout, seconds=60):
             raise SdkError(
                 f"processes that do not die: {', '.join(map(str, left))}",
                 hint=f"see 'ps -o pid,stat,wchan,args -p {left[0]}', then run 'kopf-sdk cluster down' again",

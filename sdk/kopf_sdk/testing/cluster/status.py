@@ -51,13 +51,13 @@ def look(layout: Layout) -> Status:
     # Without a record `up` was killed before it wrote one.
     record = layout.record() or Record(layout.name, Size.CONTROL_PLANE, Phase.STARTING)
     try:
-        parts = components(layout, record.size, timeout=5)
+        parts = components(layout, record.size, timeout=15)
     except KeeperGoneError:
         gone = tuple(ComponentStatus(c.name, "gone") for c in COMPONENTS[record.size])
         state = "failed" if record.phase is Phase.FAILED else "starting" if layout.is_locked() else "dead"
         return Status(layout.name, state, record.size, record.reason, components=gone)
     api = api_of(layout)
-    ready = api is not None and api.ok("/readyz", timeout=3)
+    ready = api is not None and api.ok("/readyz", timeout=10)
     node = node_ready(api) if api and ready and record.size is Size.NODE else None
     healthy = ready and node is not False and all(part.state == "running" for part in parts)
     if record.phase is Phase.STARTING:
