@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Installed:
 
     def apply(self, verb: str, chart: Path, *values: str) -> str:
         sets = [argument for value in (*self.values, *values) for argument in ("--set", value)]
-        return self.helm(verb, RELEASE, chart, "--namespace", self.namespace, "--wait", "--timeout", "120s", *sets)
+        return self.helm(verb, RELEASE, chart, "--namespace", self.namespace, "--wait", "--timeout", "300s", *sets)
 
     def cache(self) -> dict[str, Any]:
         """What must stay: the pods by UID, the objects around them, and a key in the memory of the first pod."""
@@ -68,6 +69,18 @@ class Installed:
         return {
             name: json.loads(self.kubectl("get", name, "-o", "json"))["metadata"]["resourceVersion"] for name in names
         }
+
+    def settled(self) -> dict[str, str]:
+        """The same, once the controllers have written their statuses: nothing changes for three seconds."""
+        found = [self.versions()]
+
+        def unchanged() -> bool:
+            time.sleep(3)
+            found.append(self.versions())
+            return found[-1] == found[-2]
+
+        eventually(unchanged)
+        return found[-1]
 
 
 def restarts(item: dict[str, Any]) -> int:
@@ -103,8 +116,8 @@ def test_caches_do_not_notice_upgrade_rollback_and_removal(installed: Installed,
         "spec": {"size": 2, "memory": "16Mi"},
     }
     helm.cluster.apply(json.dumps(memcached))
-    installed.kubectl("wait", "memcached/kept", "--for=condition=Available", "--timeout=90s")
-    installed.kubectl("wait", "pod/kept-0", "pod/kept-1", "--for=condition=Ready", "--timeout=60s")
+    installed.kubectl("wait", "memcached/kept", "--for=condition=Available", "--timeout=300s")
+    installed.kubectl("wait", "pod/kept-0", "pod/kept-1", "--for=condition=Ready", "--timeout=300s")
     installed.ask("set greeting 0 0 5\r\nhello")
     before = installed.cache()
     assert "hello" in before["key"]
@@ -117,11 +130,12 @@ def test_caches_do_not_notice_upgrade_rollback_and_removal(installed: Installed,
     found = json.loads(helm.cluster.kubectl("get", CRD, "--output", "json"))
     assert found["spec"]["versions"] == current["spec"]["versions"], "the CRD is upgraded with the chart"
 
-    touched = installed.versions()
+    installed.kubectl("rollout", "status", f"deployment/{RELEASE}-memcached-operator-controller-manager")
+    touched = installed.settled()
     installed.apply("upgrade", CHART)
     assert installed.versions() == touched, "a second upgrade changes nothing"
 
-    helm("rollback", RELEASE, "1", "--namespace", installed.namespace, "--wait", "--timeout", "120s")
+    helm("rollback", RELEASE, "1", "--namespace", installed.namespace, "--wait", "--timeout", "300s")
     assert installed.cache() == before
 
     said = helm("uninstall", RELEASE, "--namespace", installed.namespace, "--wait")
@@ -148,7 +162,7 @@ def test_without_keep_everything_goes(installed: Installed) -> None:
         "spec": {"memory": "16Mi"},
     }
     installed.helm.cluster.apply(json.dumps(manifest))
-    installed.kubectl("wait", "memcached/kept", "--for=condition=Available", "--timeout=90s")
+    installed.kubectl("wait", "memcached/kept", "--for=condition=Available", "--timeout=300s")
     installed.helm("uninstall", RELEASE, "--namespace", installed.namespace, "--wait")
     eventually(lambda: not installed.helm.objects("pods", "--namespace", installed.namespace))
     left = installed.helm.objects(

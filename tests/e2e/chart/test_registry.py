@@ -46,7 +46,7 @@ def test_the_chart_is_pushed_pulled_and_installed(
 
     sets = [argument for value in [*image_values, "crds.keep=false"] for argument in ("--set", value)]
     try:
-        options = ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "120s", *sets]
+        options = ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "300s", *sets]
         helm("install", "demo", chart, *version, *options)
         (deployment,) = helm.objects("deployments", "--namespace", NAMESPACE)
         assert deployment["status"]["readyReplicas"] == 1

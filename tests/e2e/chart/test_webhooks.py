@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from e2e.chart.conftest import CHART, ONCE, Helm
 from kopf_sdk.testing.tools import binary
+from waiting import eventually
 
 pytestmark = pytest.mark.node
 
@@ -21,7 +21,8 @@ FULLNAME = "hooks-memcached-operator"
 CONFIGURATIONS = [f"{kind}webhookconfiguration/{FULLNAME}" for kind in ("mutating", "validating")]
 SECRET = f"secret/{FULLNAME}-webhook-certificate"
 VALUES = (
-    "webhook.enabled=true,webhook.failurePolicy=Fail,webhook.certificates.operatorManaged.enabled=true,crds.keep=false"
+    "webhook.enabled=true,webhook.failurePolicy=Fail,webhook.timeoutSeconds=30,"
+    "webhook.certificates.operatorManaged.enabled=true,crds.keep=false"
 )
 
 
@@ -31,7 +32,7 @@ class Release:
         self.sets = [argument for value in [*values, VALUES] for argument in ("--set", value)]
 
     def apply(self, verb: str, *more: str) -> None:
-        wait = ["--namespace", NAMESPACE, "--wait", "--timeout", "120s"]
+        wait = ["--namespace", NAMESPACE, "--wait", "--timeout", "300s"]
         self.helm(verb, "hooks", CHART, *wait, *self.sets, *more)
 
     def kubectl(self, *arguments: str) -> str:
@@ -46,15 +47,15 @@ class Release:
 
     def wait_until_reached(self) -> None:
         """Wait for kube-proxy: a Service of the first ready pod is reached a moment after the pod is ready."""
-        deadline = time.monotonic() + 30
-        while True:
+
+        def reached() -> bool:
             try:
                 self.review()
             except AssertionError:
-                assert time.monotonic() < deadline
-                time.sleep(0.5)
-            else:
-                return
+                return False
+            return True
+
+        eventually(reached, poll=0.5)
 
     def review(self, *options: str, **spec: Any) -> str:
         """Have a resource reviewed without creating it; return what kubectl prints, warnings included."""
@@ -95,7 +96,7 @@ def test_upgrades_leave_certificates_alone_and_a_restart_loses_no_review(release
     before = release.certificates()
     release.apply("upgrade")
     release.apply("upgrade", "--set", "log.level=debug,replicas=2")
-    release.helm("rollback", "hooks", "1", "--namespace", NAMESPACE, "--wait", "--timeout", "120s")
+    release.helm("rollback", "hooks", "1", "--namespace", NAMESPACE, "--wait", "--timeout", "300s")
     assert release.certificates() == before
 
     refused: list[str] = []
@@ -115,11 +116,16 @@ def test_upgrades_leave_certificates_alone_and_a_restart_loses_no_review(release
     asking.start()
     try:
         release.kubectl("rollout", "restart", f"deployment/{FULLNAME}-controller-manager")
-        release.kubectl("rollout", "status", f"deployment/{FULLNAME}-controller-manager", "--timeout=90s")
+        release.kubectl("rollout", "status", f"deployment/{FULLNAME}-controller-manager", "--timeout=300s")
         pods = "--selector=app.kubernetes.io/instance=hooks,app.kubernetes.io/component=controller-manager"
-        release.kubectl("wait", "pod", pods, "--for=condition=Ready", "--timeout=60s")
-        while len(release.kubectl("get", "pods", pods, "--output", "name").split()) > 1:
-            over.wait(0.5)
+
+        def alone() -> bool:
+            """Whether the new pod is ready and the old one gone."""
+            found = json.loads(release.kubectl("get", "pods", pods, "--output", "json"))["items"]
+            conditions = [c for pod in found for c in pod["status"].get("conditions", ()) if c["type"] == "Ready"]
+            return len(found) == 1 and [c["status"] for c in conditions] == ["True"]
+
+        eventually(alone, poll=0.5)
     finally:
         over.set()
         asking.join()

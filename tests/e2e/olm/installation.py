@@ -89,10 +89,10 @@ class Installation:
         status: dict[str, str] = next((item.get("status") or {} for item in self.find("csv", csv(version))), {})
         return " ".join(filter(None, (status.get("phase"), status.get("reason"), status.get("message"))))
 
-    def succeed(self, version: str, within: float = 90.0) -> None:
+    def succeed(self, version: str, within: float = 300.0) -> None:
         """Wait until OLM says that a version is installed and its one pod is the only one."""
         eventually(lambda: self.phase(version).startswith("Succeeded InstallSucceeded"), within=within)
-        self.kubectl("rollout", "status", f"deployment/{DEPLOYMENT}", "--timeout=60s")
+        self.kubectl("rollout", "status", f"deployment/{DEPLOYMENT}", "--timeout=240s")
 
     def install(self, targets: list[str], version: str, channel: str, **options: Any) -> None:
         """Install a version and wait for it; the channel must not lead on from it, or approval be manual."""
@@ -103,10 +103,23 @@ class Installation:
         self.succeed(version)
 
     def uninstall(self) -> None:
-        """As documented: Subscription, then CSV; InstallPlans go too. What the operator made stays."""
+        """As documented: Subscription, then CSV; InstallPlans go too. What the operator made stays.
+
+        Returns when nothing is left of what OLM made: what is installed next could have the same names.
+        """
         self.kubectl("delete", "subscriptions,installplans", "--all", "--ignore-not-found")
         self.kubectl("delete", "csv", "--all", "--ignore-not-found")
-        eventually(lambda: not self.find("deployment", DEPLOYMENT))
+        eventually(lambda: not self._made_by_olm())
+        eventually(lambda: not self.find("pods", "--selector=app.kubernetes.io/component=controller-manager"))
+
+    def _made_by_olm(self) -> list[str]:
+        kinds = "deployments,serviceaccounts,services,secrets,configmaps,roles,rolebindings,poddisruptionbudgets"
+        return [
+            f"{item['kind']}/{item['metadata']['name']}"
+            for item in self.find(kinds)
+            for owner in item["metadata"].get("ownerReferences", ())
+            if owner["kind"] in ("ClusterServiceVersion", "OperatorCondition")
+        ]
 
     def pods(self) -> list[dict[str, Any]]:
         """The operator's pods that are not on their way out."""
@@ -114,8 +127,8 @@ class Installation:
         return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
 
     def pod(self) -> str:
-        """The name of the operator's only pod."""
-        (pod,) = self.pods()
+        """The name of the operator's only pod, as soon as it is the only one."""
+        (pod,) = eventually(lambda: pods if len(pods := self.pods()) == 1 else [])
         return str(pod["metadata"]["name"])
 
     def logs(self) -> str:

@@ -107,7 +107,7 @@ def test_olm_installs_what_helm_installs(
     settings = [*packages.values(VERSION, images), f"watch.namespaces={{{NAMESPACE}}}"]
     sets = [argument for value in settings for argument in ("--set", value)]
     # The CRD stays when OLM uninstalls an operator.
-    helm(olm, "install", packages.PACKAGE, str(packages.CHART), "--take-ownership", "--wait", "--timeout=120s", *sets)
+    helm(olm, "install", packages.PACKAGE, str(packages.CHART), "--take-ownership", "--wait", "--timeout=300s", *sets)
     try:
         here = as_installed(olm, meant(conversion, bundle))
     finally:

@@ -38,8 +38,9 @@ from kopf_sdk.testing.cluster import Cluster, Size
 
 pytestmark = pytest.mark.node
 
-AT_ONCE, IN_SECONDS = 10.0, 60.0
-"""For what is seen in the bundle or in the namespace, and for what a pod has to be started for."""
+AT_ONCE, IN_SECONDS = 40.0, 110.0
+"""For what is seen in the bundle or in the namespace (a second or two on an idle machine), and for what a pod has to be
+started for; less than what is waited for in vain."""
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def test_the_bundle_passes_on_a_cluster(olm: Cluster, tmp_path: Path) -> None:
         f"--kubeconfig={olm.kubeconfig}",
         f"--namespace={NAMESPACE}",
         f"--untar-image={image}",
-        "--wait-time=120s",
+        "--wait-time=480s",
     ]
     # Elsewhere: operator-sdk reads a PROJECT file where it is started, and refuses plugins that it does not know.
     done = subprocess.run([*command, *options], check=False, capture_output=True, text=True, cwd=tmp_path)
