@@ -12,7 +12,7 @@ from kopf_sdk.testing.cluster.kubectl import Kubectl, KubectlError
 __all__ = ["apply"]
 
 _COMMAND = ("apply", "--server-side", "--force-conflicts", "--field-manager=kopf-sdk", "--filename=-")
-_ATTEMPTS = 5
+_ATTEMPTS = 20
 
 
 def apply(cluster: Kubectl, *objects: Mapping[str, Any]) -> None:

@@ -9,7 +9,6 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from kopf_sdk.errors import SdkError
 from kopf_sdk.olm.install import install_olm
 from kopf_sdk.olm.release import Images, released_images
 from kopf_sdk.olm.status import OlmStatus, olm_status
@@ -33,7 +32,7 @@ def olm() -> None:
 @click.option("--olm-image", metavar="IMAGE", help="OLM's image, when the nodes cannot pull the released one.")
 @click.option("--opm-image", metavar="IMAGE", help="The image of opm that serves catalogs.")
 @click.option("--operatorhub", is_flag=True, help="Add the catalog of OperatorHub.io (pulled from quay.io).")
-@click.option("--timeout", type=click.FloatRange(min=1), default=180.0, show_default=True, metavar="SECONDS")
+@click.option("--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, metavar="SECONDS")
 @output_option
 def install(
     *,
@@ -104,8 +103,3 @@ def _print(found: OlmStatus, output: str) -> None:
     for part in found.parts:
         table.add_row(part.kind, part.name, f"[{'green' if part.healthy else 'red'}]{part.state}[/]")
     console.print(table)
-
-
-def no_olm() -> SdkError:
-    """The error of every command that needs OLM where there is none."""
-    return SdkError("OLM is not on this cluster", hint="kopf-sdk olm install")

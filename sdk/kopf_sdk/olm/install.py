@@ -32,7 +32,7 @@ def install_olm(
     *,
     images: Images | None = None,
     operatorhub: bool = False,
-    timeout: float = 180.0,
+    timeout: float = 300.0,
     progress: Progress = SILENT,
 ) -> OlmStatus:
     """Have OLM running on a cluster, whatever of it is there already; returns its status, which is healthy.
@@ -69,7 +69,7 @@ def install_olm(
         rest = [item for item in objects if item["kind"] != "CustomResourceDefinition"]
         apply(cluster, *crds)
         names = [f"crd/{item['metadata']['name']}" for item in crds]
-        cluster.kubectl("wait", "--for=condition=Established", *names, "--timeout=30s")
+        cluster.kubectl("wait", "--for=condition=Established", *names, f"--timeout={timeout:.0f}s")
         apply(cluster, *rest)
     with progress.step("OLM healthy, packages listed"):
         return _wait(cluster, timeout)

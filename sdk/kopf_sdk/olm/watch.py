@@ -12,8 +12,8 @@ from kopf_sdk.testing.cluster.kubectl import Kubectl, KubectlError
 
 __all__ = ["GRACE", "InstallFailedError", "Watch"]
 
-GRACE = 15.0
-"""Seconds for which OLM may say the same about a trouble that it can get over by itself."""
+GRACE = 30.0
+"""Seconds for which OLM may say the same about a trouble that it can get over by itself, or the API server nothing."""
 _POLL = 0.4
 
 
@@ -50,8 +50,16 @@ class Watch:
         InstallFailedError
             It will not come about, or not in time: with the step and the pod where it stopped, and its events.
         """
+        answered = time.monotonic()
         while True:
-            view = self.look()
+            try:
+                view = self.look()
+            except KubectlError:
+                if time.monotonic() > min(answered + GRACE, self._end):
+                    raise
+                time.sleep(_POLL)
+                continue
+            answered = time.monotonic()
             if done(view):
                 return view
             trouble = view.trouble(package=self._package, csv=self._csv)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,16 @@ class Kubectl:
         """Credentials and address of the cluster."""
         raise NotImplementedError
 
-    def kubectl(self, *arguments: str, input: str | None = None, timeout: float = 120.0) -> str:  # noqa: A002 (as subprocess)
-        """Run kubectl and return what it prints (timeout in seconds).
+    def kubectl(self, *arguments: str, input: str | None = None, timeout: float = 300.0) -> str:  # noqa: A002 (as subprocess)
+        """Run kubectl and return what it prints (timeout in seconds; a longer `--timeout=…s` of its own counts).
 
         Raises
         ------
         KubectlError
             It ended with an error, or not in time.
         """
+        own = [float(found[1]) for word in arguments if (found := re.fullmatch(r"--timeout=(\d+)s", word))]
+        timeout = max([timeout, *(seconds + 10 for seconds in own)])
         try:
             done = subprocess.run(
                 [self._kubectl_program(), "--kubeconfig", str(self.kubeconfig), *arguments],
@@ -56,7 +59,7 @@ class Kubectl:
     def _kubectl_program(self) -> str:
         return _pinned()
 
-    def get(self, *arguments: str, timeout: float = 120.0) -> Any:
+    def get(self, *arguments: str, timeout: float = 300.0) -> Any:
         """`kubectl get … -o json`, parsed: an object, or a list with `items`."""
         return json.loads(self.kubectl("get", *arguments, "-o", "json", timeout=timeout))
 
