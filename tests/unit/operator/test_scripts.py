@@ -82,7 +82,7 @@ def test_the_start_script_hands_every_line_on_as_one_word_and_becomes_memcached(
     pod.write(paths.POD_PATH, "item-memory", "100")
     pod.memcached('echo "pid $$"\nfor a; do echo "<$a>"; done')
     process = pod.start()
-    said = process.communicate(timeout=10)[0].splitlines()
+    said = process.communicate(timeout=60)[0].splitlines()
     words = ["--port=1", "--extended=a b", "*", "last-without-newline", "--memory-limit=100"]
     assert said == [f"pid {process.pid}", *(f"<{word}>" for word in words)]
     assert pod.read(paths.STATE_PATH, "arguments") == "d1\n"
@@ -92,9 +92,9 @@ def test_a_pod_starts_with_the_arguments_that_its_own_annotation_names(pod: Pod)
     pod.write(paths.CONFIG_PATH, "arguments-d1", "--old\n")
     pod.write(paths.CONFIG_PATH, "arguments-d2", "--new\n")
     pod.memcached('echo "$@"')
-    assert pod.start().communicate(timeout=10)[0] == "--old\n"
+    assert pod.start().communicate(timeout=60)[0] == "--old\n"
     pod.write(paths.POD_PATH, "arguments", "d2")
-    assert pod.start().communicate(timeout=10)[0] == "--new\n"
+    assert pod.start().communicate(timeout=60)[0] == "--new\n"
 
 
 def test_a_new_pod_greets_the_spare_that_has_its_items_and_starts_also_without_an_answer(pod: Pod) -> None:
@@ -107,10 +107,10 @@ def test_a_new_pod_greets_the_spare_that_has_its_items_and_starts_also_without_a
         connection, _ = spare.accept()
         with connection, connection.makefile() as said:
             assert said.readline() == "a-word\n"
-        assert process.communicate(timeout=10)[0] == "running\n"
-        assert pod.start().communicate(timeout=10)[0] == "running\n", "a restart of memcached is no new pod"
+        assert process.communicate(timeout=60)[0] == "running\n"
+        assert pod.start().communicate(timeout=60)[0] == "running\n", "a restart of memcached is no new pod"
     (pod.root / paths.STATE_PATH[1:] / "arguments").unlink()
-    assert pod.start().communicate(timeout=10)[0] == "running\n", "nobody listens any more"
+    assert pod.start().communicate(timeout=60)[0] == "running\n", "nobody listens any more"
 
 
 SAVING = """
@@ -131,7 +131,7 @@ def test_with_a_memory_file_the_kubelets_sigterm_reaches_memcached_as_the_signal
     assert process.stdout.readline() == "hup\n"
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=10)[0] == "saved\n"
+    assert process.communicate(timeout=60)[0] == "saved\n"
     assert process.returncode == 3, "the container ends as memcached did"
 
 
@@ -146,7 +146,7 @@ def test_sigusr2_starts_memcached_again_with_the_arguments_that_the_pod_has_now(
     process.send_signal(signal.SIGUSR2)
     assert [process.stdout.readline() for _ in range(2)] == ["saved\n", "running --threads=8\n"]
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=10)[0] == "saved\n"
+    assert process.communicate(timeout=60)[0] == "saved\n"
     assert process.returncode == 3
 
 
@@ -156,7 +156,7 @@ def test_a_crash_leaves_no_memory_file_because_what_is_in_it_may_be_torn(warm: P
     warm.write(paths.CACHE_PATH, "items.meta", "Tmain\nKmaxbytes 1\nKmmap_oldb")
     warm.memcached("kill -KILL $$")
     process = warm.start()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGKILL
     assert list((warm.root / "cache").iterdir()) == []
 
@@ -167,7 +167,7 @@ def test_what_was_saved_is_kept_and_the_second_of_the_stop_waited_out(warm: Pod)
     stopped = int(time.time())
     warm.write(paths.CACHE_PATH, "items.meta", f"Tmain\nKstop_time {stopped}\nKmmap_oldbase 0x1\n")
     warm.memcached("date +%s")
-    said = warm.start().communicate(timeout=10)[0]
+    said = warm.start().communicate(timeout=60)[0]
     assert int(said) > stopped
     assert warm.read(paths.CACHE_PATH, "items") == "items"
 
@@ -182,7 +182,7 @@ def test_a_stop_while_it_waits_leaves_the_saved_items_to_the_next_start(warm: Po
     eventually((warm.root / "run/memcached/arguments").exists)
     time.sleep(0.3)
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=10)[0] == ""
+    assert process.communicate(timeout=60)[0] == ""
     assert process.returncode == 0
     assert warm.read(paths.CACHE_PATH, "items") == "items"
 
@@ -218,7 +218,7 @@ def probe(pod: Pod, answer: bytes, arguments: str = "--port=PORT\n", *words: str
         summed = subprocess.run(["sha256sum"], input="", capture_output=True, text=True, check=True).stdout
         pod.write(paths.STATE_PATH, "loaded", summed)
     process = pod.start("probe.sh", *words)
-    said = "".join(process.communicate(timeout=10))
+    said = "".join(process.communicate(timeout=60))
     listener.server.close()
     return process.returncode, said, listener.asked
 
@@ -279,7 +279,7 @@ def test_the_probe_fails_when_nobody_listens(pod: Pod) -> None:
     pod.write(paths.CONFIG_PATH, "arguments-d1", f"--port={port}\n")
     pod.write(paths.STATE_PATH, "arguments", "d1\n")
     process = pod.start("probe.sh")
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from kopf_sdk.runtime import events
@@ -33,6 +34,12 @@ class Clock:
         return self.now
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 (the API in memory sets no event)
+            await asyncio.sleep(0.001)
+
+
 def recorder() -> tuple[Recorder, Api, Clock]:
     api, clock = Api(), Clock()
     return Recorder(api, controller="toys", instance="pod-1", clock=clock), api, clock  # type: ignore[arg-type]
@@ -61,8 +68,9 @@ async def test_a_repeated_event_becomes_a_series_with_one_write_a_minute(monkeyp
     running = asyncio.create_task(events_.run())
     for _ in range(50):
         events_.record(TOY, "Normal", "Again", "and again", "Reconcile")
-    await asyncio.sleep(0.05)
+    await until(lambda: len(api.sent) == 1)
     clock.now += 1
+    await until(lambda: len(api.sent) == 2)
     await asyncio.sleep(0.05)
     running.cancel()
     assert [method for method, _, _ in api.sent] == ["POST", "PATCH"]

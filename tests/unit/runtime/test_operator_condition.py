@@ -87,7 +87,7 @@ def toy(name: str, reason: str = "", version: int = 1, **metadata: Any) -> dict[
 
 
 async def settle(condition: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 (the server in memory sets no event)
             await asyncio.sleep(0.001)
 

@@ -17,7 +17,7 @@ class KeeperGoneError(SdkError):
     """Nobody answers for this cluster."""
 
 
-def ask(layout: Layout, operation: str, *, timeout: float = 20.0, **arguments: Any) -> Any:
+def ask(layout: Layout, operation: str, *, timeout: float = 60.0, **arguments: Any) -> Any:
     """Have the keeper do something and return its result (timeout in seconds).
 
     Raises

@@ -67,7 +67,7 @@ def look(layout: Layout) -> Status:
     return Status(layout.name, state, record.size, record.reason, ready, node, parts, layout.kubeconfig)
 
 
-def components(layout: Layout, size: Size, *, timeout: float = 20) -> tuple[ComponentStatus, ...]:
+def components(layout: Layout, size: Size, *, timeout: float = 60) -> tuple[ComponentStatus, ...]:
     """What the keeper knows of every process (timeout in seconds).
 
     Raises
