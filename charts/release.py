@@ -91,6 +91,8 @@ def package(output: Path, key: str | None, keyring: Path | None) -> None:
 def source_date() -> int:
     """Return the time for all files, in seconds since 1970."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        if not given.isdecimal():
+            raise click.ClickException(f"SOURCE_DATE_EPOCH={given} is no number of seconds since 1970")
         return int(given)
     command = ["git", "-C", str(PROJECT), "log", "-1", "--format=%ct", "--", str(CHART)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -149,7 +151,8 @@ def artifact_hub() -> dict[str, str]:
 
 def reference(image: dict[str, str], tag: str) -> str:
     """Return the name of an image as the chart renders it."""
-    return f"{image['registry']}/{image['repository']}:{image['tag'] or tag}"
+    version = f"@{image['digest']}" if image["digest"] else f":{image['tag'] or tag}"
+    return f"{image['registry']}/{image['repository']}{version}"
 
 
 def changes(changelog: str) -> Iterator[dict[str, str]]:
