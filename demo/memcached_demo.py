@@ -124,9 +124,19 @@ class Demo:
         self._poll(ready, f"{CACHE} has {size} ready pods")
 
     def memcached(self, text: str, host: str = CACHE) -> str:
-        """Send lines of memcached's text protocol from inside the cluster, return what came back."""
+        """Send lines of memcached's text protocol from inside the cluster, return what came back.
+
+        Names and Services follow the readiness of their pods a moment later: it is tried until somebody is there.
+        """
         script = f"printf '%s\\r\\nquit\\r\\n' \"$0\" | nc -w 30 {host} 11211"
-        return self.kubectl("exec", f"{CACHE}-0", "--", "sh", "-c", script, text)
+        end = time.monotonic() + DEADLINE / 3
+        while True:
+            try:
+                return self.kubectl("exec", f"{CACHE}-0", "--", "sh", "-c", script, text)
+            except StepFailedError as error:
+                if "nc: " not in str(error) or time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
 
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl in the cache's namespace. Raises StepFailedError with its words."""

@@ -40,18 +40,17 @@ class Cache:
         return dict(json.loads(self.kubectl("get", "memcached", self.name, "-o", "json")))
 
     def condition(self, kind: str) -> dict[str, Any]:
-        conditions = self.resource().get("status", {}).get("conditions", [])
-        return next((condition for condition in conditions if condition["type"] == kind), {"status": "", "reason": ""})
+        return _condition(self.resource(), kind)
 
     def settle(self, within: float = 180.0) -> None:
         """Wait until every pod runs what the resource asks for."""
-        eventually(
-            lambda: (
-                self.resource().get("status", {}).get("observedGeneration") == self.resource()["metadata"]["generation"]
-                and self.condition("Progressing")["reason"] == "UpToDate"
-            ),
-            within=within,
-        )
+
+        def settled() -> bool:
+            resource = self.resource()
+            seen = resource.get("status", {}).get("observedGeneration") == resource["metadata"]["generation"]
+            return bool(seen) and _condition(resource, "Progressing")["reason"] == "UpToDate"
+
+        eventually(settled, within=within)
 
     def pods(self) -> dict[str, dict[str, Any]]:
         selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/managed-by=memcached-operator"
@@ -81,6 +80,11 @@ class Cache:
         """Return what memcached says it runs with (`stats settings`)."""
         lines = self.ask("stats settings", pod=pod)
         return dict(line.split(" ", 2)[1:] for line in lines if line.startswith("STAT "))
+
+
+def _condition(resource: dict[str, Any], kind: str) -> dict[str, Any]:
+    conditions: list[dict[str, Any]] = resource.get("status", {}).get("conditions", [])
+    return next((condition for condition in conditions if condition["type"] == kind), {"status": "", "reason": ""})
 
 
 @pytest.fixture(scope="session")

@@ -21,10 +21,25 @@ from waiting import eventually
 pytestmark = pytest.mark.node
 
 KEYS = [f"key-{number}" for number in range(300)]
-BY_LIST = f"""
+# Names and Services follow the readiness of their pods a moment later.
+REACHED = """
+import socket, time
+def reached(server):
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return socket.create_connection(server.rsplit(":", 1), 5).close()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+"""
+BY_LIST = f"""{REACHED}
 import json, pathlib, sys
 from pymemcache.client.hash import HashClient
 keys = {KEYS!r}
+for server in sys.argv[2].split(","):
+    reached(server)
 client = HashClient(sys.argv[2].split(","), timeout=5)
 place = {{key: client._get_client(key).server[0].split(".")[0] for key in keys}}
 if sys.argv[1] == "fill":
@@ -32,9 +47,10 @@ if sys.argv[1] == "fill":
 print(json.dumps([place, sorted(client.get_many(keys))]))
 """
 # As pymemcache's AWSElastiCacheHashClient does: it takes the middle field.
-DISCOVER = """
+DISCOVER = f"""{REACHED}
 import json, sys
 from pymemcache.client.base import Client
+reached(f"{{sys.argv[1]}}:11211")
 client = Client((sys.argv[1], 11211), timeout=5)
 answer = client.raw_command(b"config get cluster", end_tokens=b"\\n\\r\\nEND\\r\\n")
 _, version, nodes = answer.decode().splitlines()

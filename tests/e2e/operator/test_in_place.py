@@ -74,8 +74,9 @@ def test_memory_grows_and_shrinks_in_living_pods_and_survives_a_crash(cache: Cac
     assert (found["limit_maxbytes"], found["curr_items"], found["evictions"]) == (200 * 2**20, 5000, 0)
     fill(cache, "cache-0", 70_000, first=5000)
     assert statistics(cache, "cache-0")["curr_items"] == 75_000, "the new memory is not usable"
-    revision = cache.cluster.get("statefulset", "cache", "-n", cache.namespace)["status"]
-    assert (revision["updatedReplicas"], limit(cache, "cache-0")) == (2, "280Mi")
+    stateful_set = ("statefulset", "cache", "-n", cache.namespace)
+    eventually(lambda: cache.cluster.get(*stateful_set)["status"]["updatedReplicas"] == 2)
+    eventually(lambda: limit(cache, "cache-0") == "280Mi")
 
     cache.apply(size=2, memory="32Mi", podLabels={"team": "b"})
     cache.settle()
