@@ -22,7 +22,7 @@ from waiting import eventually
 
 pytestmark = pytest.mark.node
 
-MOST_REFUSED_SECONDS = 60.0
+MOST_REFUSED_SECONDS = 30.0
 """How long, in all, webhooks may be out of reach while OLM replaces one version with another: a few seconds, as long as
 a pod takes to start, on a machine that has nothing else to do."""
 
