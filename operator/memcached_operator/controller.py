@@ -44,7 +44,7 @@ from memcached_operator.resizing import PodResize
 from memcached_operator.rollout import StepKind
 from memcached_operator.rotating import Rotations
 from memcached_operator.rotation import Wanted
-from memcached_operator.secrets import SECRET, Secrets, decoded, named_secrets
+from memcached_operator.secrets import SECRET, Secrets, named_secrets, own_secret
 from memcached_operator.surroundings import Surroundings
 from memcached_operator.template import ARGUMENTS
 from memcached_operator.upgrades import holds_upgrade
@@ -99,7 +99,7 @@ def controller(operand: Operand, certificates: Certificates) -> Controller[Memca
         credentials, wrong = await _credentials(request, secrets)
         problems += wrong
         if credentials and fleet.reachable:
-            revoked = read_revoked(_own_secret(request, naming.auth_secret(memcached)), credentials.valid)
+            revoked = read_revoked(own_secret(request, naming.auth_secret(memcached)), credentials.valid)
             if not rotations.settled(request.key, credentials.valid, revoked):
                 credentials = dataclasses.replace(credentials, revoked=revoked)
         if not memcached.spec.paused:
@@ -165,7 +165,7 @@ def controller(operand: Operand, certificates: Certificates) -> Controller[Memca
             returning=list(returning),
             held=template.held(stateful_set),
             rotation=rotation,
-            bound=bool(_own_secret(request, naming.binding_secret(memcached))),
+            bound=bool(own_secret(request, naming.binding_secret(memcached))),
         )
         _tell(request, observed, expiry)
         await request.update_status(observed)
@@ -260,8 +260,9 @@ async def _credentials(request: Request[Memcached], secrets: Secrets) -> tuple[C
     auth = request.resource.spec.auth
     if auth is None:
         return None, []
-    before = read_auth_file(_own_secret(request, naming.auth_secret(request.resource)))
-    operator = read_login(_own_secret(request, naming.login_secret(request.resource))) or new_operator_login()
+    before = read_auth_file(own_secret(request, naming.auth_secret(request.resource)))
+    login = read_login(own_secret(request, naming.login_secret(request.resource)))
+    operator = login or (before.operator if before else new_operator_login())
     content = await secrets.content(request, auth.secret_name)
     if content is None:  # named as missing already
         return before, []
@@ -313,7 +314,7 @@ async def _certificate_authority(request: Request[Memcached], secrets: Secrets) 
     tls = request.resource.spec.tls
     content = await secrets.content(request, tls.secret_name if tls else None)
     if content is None:
-        content = _own_secret(request, naming.binding_secret(request.resource))
+        content = own_secret(request, naming.binding_secret(request.resource))
     return content.get("ca.crt", b"").decode(errors="replace")
 
 
@@ -329,11 +330,6 @@ def _arguments_in_use(request: Request[Memcached]) -> frozenset[str]:
     own = {naming.INSTANCE_LABEL: request.name, naming.MANAGED_BY_LABEL: naming.MANAGED_BY}
     named = (pod["metadata"].get("annotations", {}).get(ARGUMENTS) for pod in request.list(POD, label_selector=own))
     return frozenset(digest for digest in named if digest)
-
-
-def _own_secret(request: Request[Memcached], name: str) -> dict[str, bytes]:
-    found = next((secret for secret in request.owned(SECRET) if secret["metadata"]["name"] == name), {})
-    return decoded(found)
 
 
 def _tell(request: Request[Memcached], observed: MemcachedStatus, expiry: Expiry) -> None:

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kopf_sdk.runtime import Kind, Reader, Request
+from memcached_operator import naming
 from memcached_operator.api.v1alpha1 import Memcached
 
-__all__ = ["SECRET", "Secrets", "decoded", "named_secrets"]
+__all__ = ["SECRET", "Secrets", "decoded", "named_secrets", "own_secret"]
 
 SECRET = Kind("v1", "Secret")
 
@@ -67,6 +68,20 @@ class Secrets:
             live = await request.client.request("GET", SECRET.path(metadata["namespace"], name))
             known = self._contents[key] = (live["metadata"]["resourceVersion"], decoded(live))
         return known[1]
+
+
+def own_secret(request: Request[Memcached], name: str) -> dict[str, bytes]:
+    """Return the content of a Secret that the operator made for the resource; nothing when there is none.
+
+    Also of one that is about to be adopted: pods log in with what it holds.
+    """
+    found = request.get(SECRET, name) or {"metadata": {}}
+    metadata = found["metadata"]
+    controller = next((ref["uid"] for ref in metadata.get("ownerReferences") or () if ref.get("controller")), None)
+    labels = metadata.get("labels") or {}
+    if controller not in (None, request.uid) or labels.get(naming.INSTANCE_LABEL) != request.name:
+        return {}
+    return decoded(found)
 
 
 def decoded(secret: Mapping[str, Any]) -> dict[str, bytes]:

@@ -1,0 +1,46 @@
+"""Pods log in with what the operator's own Secrets hold: it must not be lost, nor taken from somebody else."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from memcached_operator.secrets import own_secret
+
+
+class Request:
+    name, uid = "cache", "uid-1"
+
+    def __init__(self, secret: dict[str, Any] | None) -> None:
+        self._secret = secret
+
+    def get(self, kind: Any, name: str) -> dict[str, Any] | None:
+        return self._secret
+
+
+def secret(owner: str | None, instance: str = "cache") -> dict[str, Any]:
+    owners = [{"uid": owner, "controller": True}] if owner else []
+    labels = {"app.kubernetes.io/instance": instance, "app.kubernetes.io/managed-by": "memcached-operator"}
+    return {
+        "metadata": {"name": "cache-operator", "labels": labels, "ownerReferences": owners},
+        "data": {"username": base64.b64encode(b"operator").decode()},
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "kept"),
+    [
+        (secret("uid-1"), True),
+        (secret(None), True),
+        (secret("uid-2"), False),
+        (secret(None, "other"), False),
+        ({"metadata": {"name": "cache-operator"}}, False),
+        (None, False),
+    ],
+)
+def test_an_orphan_is_read_before_it_is_adopted(found: dict[str, Any] | None, kept: bool) -> None:
+    """After `kubectl delete --cascade=orphan` a new login would have to be brought to every memcached."""
+    request: Any = Request(found)
+    assert own_secret(request, "cache-operator") == ({"username": b"operator"} if kept else {})
