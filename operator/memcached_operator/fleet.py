@@ -97,7 +97,8 @@ def client_context(
     that trusts all is for looking at a certificate, never for saying something.
     """
     trusted = certificate.get("ca.crt") or certificate["tls.crt"]
-    context = ssl.create_default_context(cadata=trusted.decode())
+    # Bundles have comments in any language and encoding; the ssl module takes ASCII.
+    context = ssl.create_default_context(cadata=trusted.decode("ascii", errors="ignore"))
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.check_hostname = False
     if trust_all:
