@@ -64,6 +64,10 @@ class Outcome:
     """What it waits for: patience with one thing is not used up by another."""
 
 
+_REFUSED = {403: "Forbidden", 422: "Rejected"}
+"""Answers of the API server that only people can change: by a role, or by an admission policy."""
+_MENDED = 15.0
+"""Seconds until such a step is tried again."""
 Performer = Callable[[Change], Awaitable[Outcome]]
 
 
@@ -142,9 +146,10 @@ class Changes:
             )
             for step, mark in zip(steps, marks, strict=True)
         ]
-        outcomes = await asyncio.gather(
+        done = await asyncio.gather(
             *(self._performers[change.step.kind](change) for change in changes), return_exceptions=True
         )
+        outcomes = [_told(step, outcome) for step, outcome in zip(steps, done, strict=True)]
         performed = Performed()
         for mark, outcome in zip(marks, outcomes, strict=True):
             if isinstance(outcome, BaseException):
@@ -161,6 +166,18 @@ class Changes:
         for failure in sorted(failures, key=lambda failure: isinstance(failure, ApiError)):
             raise failure
         return performed
+
+
+def _told(step: Step, outcome: Outcome | BaseException) -> Outcome | BaseException:
+    """Make a problem that is told in the status of a refusal; raised, it would keep that from being written.
+
+    Not of a pod that was replaced meanwhile: the cache will know.
+    """
+    if not isinstance(outcome, ApiError) or outcome.status not in _REFUSED:
+        return outcome
+    if any(where == "metadata.uid" for where, _ in outcome.causes):
+        return outcome
+    return Outcome(wait=_MENDED, problem=Problem(_REFUSED[outcome.status], f"pod {step.name}: {outcome.message}"))
 
 
 async def adopt(change: Change) -> Outcome:

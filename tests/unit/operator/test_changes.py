@@ -85,6 +85,21 @@ async def test_a_failure_does_not_keep_the_others_from_their_turn_and_is_told() 
     assert len(steps.calls) == 2
 
 
+@pytest.mark.parametrize(("status", "reason"), [(403, "Forbidden"), (422, "Rejected")])
+async def test_what_the_api_server_refuses_is_a_problem_and_not_an_error_that_hides_the_status(
+    status: int, reason: str
+) -> None:
+    performed = await Steps(ApiError("a policy says no", status=status)).run("cache-0")
+    (problem,) = performed.problems
+    assert (problem.reason, problem.message) == (reason, "pod cache-0: a policy says no")
+    assert performed.wait > 0
+
+
+async def test_that_a_pod_is_another_one_by_now_is_nobodys_problem() -> None:
+    with pytest.raises(ApiError):
+        await Steps(ApiError("immutable", status=422, causes=(("metadata.uid", "immutable"),))).run("cache-0")
+
+
 async def test_the_shortest_wait_counts() -> None:
     performed = await Steps(Outcome(wait=9, note="a"), Outcome(wait=3), Outcome(note="b")).run("a-0", "a-1", "a-2")
     assert (performed.wait, performed.notes) == (3, ["a", "b"])
