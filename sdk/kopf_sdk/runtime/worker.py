@@ -182,15 +182,13 @@ class Worker(Generic[R]):
             self.queue.retry(key)
             return "error"
         if result.requeue_after > 0:
-            self.queue.forget(key)
             self.queue.add_after(key, result.requeue_after)
-            return "requeue_after"
         if problems:
-            # Nothing tells when a foreign object goes or a quota is raised.
+            # Nothing tells when a foreign object goes or a quota is raised. Of two wishes the earlier one counts.
             self.queue.retry(key, at_least=PROBLEM_SECONDS)
             return "requeue"
         self.queue.forget(key)
-        return "success"
+        return "requeue_after" if result.requeue_after > 0 else "success"
 
     async def _reconcile(self, manifest: Manifest) -> tuple[Result | None, bool]:
         """Return what the function returns (None: the resource is not valid), and whether children have problems."""
