@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography import x509
 
-from kopf_sdk.runtime import Controller, Kind, Permission, Reader, Request, Result, Watch, by_label
+from kopf_sdk.runtime import Applied, Controller, Kind, Permission, Reader, Request, Result, Watch, by_label
 from memcached_operator import (
     children,
     naming,
@@ -102,8 +102,8 @@ def controller(operand: Operand, certificates: Certificates) -> Controller[Memca
             revoked = read_revoked(own_secret(request, naming.auth_secret(memcached)), credentials.valid)
             if not rotations.settled(request.key, credentials.valid, revoked):
                 credentials = dataclasses.replace(credentials, revoked=revoked)
-        if not memcached.spec.paused:
-            problems += await _apply(request, operand, credentials, secrets=secrets, openshift=openshift)
+        applied = await _apply(request, operand, credentials, secrets=secrets, openshift=openshift)
+        problems += [Problem(problem.reason, str(problem)) for problem in applied.problems]
 
         labelled = request.list(POD, label_selector=naming.selector(memcached))
         pods = [pod for pod in labelled if naming.is_pod(memcached, pod["metadata"]["name"])]
@@ -166,6 +166,7 @@ def controller(operand: Operand, certificates: Certificates) -> Controller[Memca
             held=template.held(stateful_set),
             rotation=rotation,
             bound=bool(own_secret(request, naming.binding_secret(memcached))),
+            refused=any(problem.kind == STATEFUL_SET for problem in applied.problems),
         )
         _tell(request, observed, expiry)
         await request.update_status(observed)
@@ -224,9 +225,11 @@ async def _apply(
     *,
     secrets: Secrets,
     openshift: OpenShift,
-) -> list[Problem]:
-    """Bring the children to what the resource asks for; return what stands in the way."""
+) -> Applied:
+    """Bring the children to what the resource asks for; return what was done and what stands in the way."""
     memcached = request.resource
+    if memcached.spec.paused:
+        return Applied()
     surroundings = Surroundings(
         credentials,
         await _certificate_authority(request, secrets),
@@ -240,7 +243,7 @@ async def _apply(
     applied = await request.apply(children.build(memcached, operand, surroundings))
     endpoints = request.list(POD, label_selector=naming.discovery_labels(memcached))
     await hurry(request, request.get(CONFIG_MAP, naming.servers_config_map(memcached)), endpoints)
-    return [Problem(problem.reason, str(problem)) for problem in applied.problems]
+    return applied
 
 
 async def _access(request: Request[Memcached], secrets: Secrets, credentials: Credentials | None) -> Access | None:

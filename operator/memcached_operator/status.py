@@ -43,6 +43,7 @@ def evaluate(
     held: Sequence[str] = (),
     rotation: Rotation | None = None,
     bound: bool = False,
+    refused: bool = False,
 ) -> MemcachedStatus:
     """Return the status that these pods justify.
 
@@ -68,6 +69,8 @@ def evaluate(
         Which pods do not have the Secrets' certificate and users yet.
     bound
         Whether the Secret that applications bind to exists.
+    refused
+        Whether the StatefulSet could not be made what the resource asks for; pods are compared with what it is.
     """
     by_name = {pod["metadata"]["name"]: pod for pod in pods}
     ready = sum(is_ready(pod) for pod in pods)
@@ -85,7 +88,16 @@ def evaluate(
         binding=Binding(name=naming.binding_secret(memcached)) if bound else None,
         conditions=[
             _available(memcached, ready),
-            _progressing(memcached, pods, rollout, notes, held, rotation=rotation or Rotation(), returning=returning),
+            _progressing(
+                memcached,
+                pods,
+                rollout,
+                notes,
+                held,
+                rotation=rotation or Rotation(),
+                returning=returning,
+                refused=refused,
+            ),
             _degraded([*problems, *diagnose(pods), *_stopped(rollout), *_stuck(rotation or Rotation())]),
         ],
     )
@@ -123,6 +135,7 @@ def _progressing(
     *,
     rotation: Rotation,
     returning: Sequence[str],
+    refused: bool,
 ) -> Condition:
     size, existing, ready = memcached.spec.size, len(pods), sum(is_ready(pod) for pod in pods)
     if memcached.spec.paused:
@@ -144,6 +157,10 @@ def _progressing(
             *(f"{note[0].upper()}{note[1:]}." for note in notes),
         ]
         return _condition("Progressing", True, reason, " ".join(sentences))
+    if refused:
+        return _condition(
+            "Progressing", True, "RollingOut", "The StatefulSet cannot be made what the resource asks for."
+        )
     if rollout.undecided:
         return _condition("Progressing", True, "RollingOut", "The StatefulSet has yet to take in the template.")
     if rotation.pending:

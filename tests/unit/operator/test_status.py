@@ -57,6 +57,12 @@ def test_progressing_names_the_first_thing_that_is_missing(
     assert status.conditions[1].status == ("False" if reason == "UpToDate" else "True")
 
 
+def test_pods_are_not_what_the_resource_asks_for_when_the_stateful_set_cannot_be_made_so() -> None:
+    status = evaluate(memcached(), [pod("cache-0")], DONE, refused=True)
+    assert status.conditions is not None
+    assert (status.conditions[1].status, status.conditions[1].reason) == ("True", "RollingOut")
+
+
 def test_nodes_are_in_ordinal_order_and_pods_that_still_go_are_listed_last() -> None:
     pods = [pod("cache-10"), pod("cache-2"), pod("cache-0"), pod("cache-1")]
     assert evaluate(memcached(size=3), pods, DONE).nodes == ["cache-0", "cache-1", "cache-2", "cache-10"]
