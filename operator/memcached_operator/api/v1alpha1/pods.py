@@ -28,19 +28,30 @@ Embedded = Annotated[dict[str, Any], PreserveUnknownFields()]
 LabelMap = Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=64)]
 Amounts = Annotated[dict[str, Quantity], Field(max_length=16)]
 
-_FLAGS = "-[CFLMVXhikr]*"
+_FLAGS = "-[ACFLMVWXhikr]*"
 """Short options that take no value, and may stand before another one in a word."""
-_OWNED_ARGUMENTS = (
-    f"{_FLAGS}[IYZcelmptv]"
-    "|--(port|listen|memory-limit|conn-limit|threads|max-item-size|verbose|enable-ssl|auth-file|memory-file)(=.*)?$"
-    "|.*(ext_path|ssl_[a-z_]+|proxy_config)"
+
+
+def _long(*names: str) -> str:
+    """Return what matches these options however short they are written: getopt takes the beginning of a name for it."""
+
+    def beginnings(name: str) -> str:
+        return f"{name[0]}({beginnings(name[1:])})?" if len(name) > 1 else name
+
+    return f"--({'|'.join(map(beginnings, names))})(=.*)?$"
+
+
+_OWNED_LONG = _long(
+    *("port", "listen", "memory-limit", "conn-limit", "threads", "max-item-size", "verbose", "enable-ssl"),
+    *("auth-file", "memory-file"),
 )
-_FOREIGN_ARGUMENTS = (
-    f"{_FLAGS}[BPSUadsu]|--(udp-port|unix-socket|unix-mask|daemon|user|pidfile|enable-sasl|protocol)(=.*)?$"
-)
+_OWNED_ARGUMENTS = f"{_FLAGS}[IYZcelmptv]|{_OWNED_LONG}|.*(ext_path|ssl_[a-z_]+|proxy_config)"
+_FOREIGN_LONG = _long("udp-port", "unix-socket", "unix-mask", "daemon", "user", "pidfile", "enable-sasl", "protocol")
+_FOREIGN_ARGUMENTS = f"{_FLAGS}[BPSUadsu]|{_FOREIGN_LONG}"
 
 ExtraArguments = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=256)]],
+    # The file that memcached's start reads has one word a line.
+    list[Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\r\n]+$")]],
     Field(max_length=32),
     Rule(
         f"self.all(argument, !argument.matches('^({_OWNED_ARGUMENTS})'))",
