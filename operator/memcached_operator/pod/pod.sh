@@ -22,6 +22,14 @@ bounded() {  # what outlives a probe keeps the kubelet from ever hearing how the
   if command -v timeout >/dev/null 2>&1; then timeout $PATIENCE "$@"; else "$@"; fi
 }
 
+found() {  # prints which file has the arguments with the digest $1: the ConfigMap may have lost those that run
+  if [ -f "$CONFIG/arguments-$1" ]; then
+    echo "$CONFIG/arguments-$1"
+  else
+    [ -f $STATE/words ] && [ "$1" = "$(cat $STATE/arguments)" ] && echo $STATE/words
+  fi
+}
+
 mounted() {  # a sum over what memcached reads from mounted Secrets
   cat /etc/memcached-tls/tls.crt /etc/memcached-tls/tls.key /etc/memcached-tls/ca.crt /etc/memcached-auth/users \
     2>/dev/null | sha256sum

@@ -5,8 +5,7 @@
 [ "${1:-}" != alive ] || PATIENCE=8
 
 started=$(cat $STATE/arguments)
-arguments=$CONFIG/arguments-$started
-[ -f "$arguments" ] || arguments=$CONFIG/arguments-$(cat $POD/arguments)
+arguments=$(found "$started") || arguments=$CONFIG/arguments-$(cat $POD/arguments)
 port=$(sed -n 's/^--port=//p; s/^--listen=notls:127\.0\.0\.1:\([0-9]*\).*/\1/p' "$arguments")
 
 hello() {  # with users, memcached wants a login first

@@ -4,14 +4,14 @@ set -eu
 . /etc/memcached/pod.sh
 
 tries=0
-until digest=$(cat $POD/arguments) && [ -f "$CONFIG/arguments-$digest" ]; do
+until digest=$(cat $POD/arguments) && words=$(found "$digest"); do
   [ $tries -lt 60 ] || { echo "there is no $CONFIG/arguments-$digest" >&2; exit 1; }
   tries=$((tries + 1))
   sleep 1
 done
 while IFS= read -r argument || [ -n "$argument" ]; do
   set -- "$@" "$argument"
-done <"$CONFIG/arguments-$digest"
+done <"$words"
 [ ! -s $POD/item-memory ] || set -- "$@" "--memory-limit=$(cat $POD/item-memory)"
 
 # The items of the pod before may be in a spare one, which has to know of this one before any client does.
@@ -24,6 +24,7 @@ fi
 # Slab pages are mapped one by one: what a smaller limit frees goes back to the kernel.
 export MALLOC_MMAP_THRESHOLD_=524288
 mounted >$STATE/loaded
+[ "$words" = "$STATE/words" ] || cat "$words" >$STATE/words
 echo "$digest" >$STATE/arguments
 [ -d $CACHE ] || exec memcached "$@"
 

@@ -265,6 +265,20 @@ def test_the_probe_asks_in_plain_text_on_loopback_where_clients_need_tls(pod: Po
     assert probe(pod, VERSION, "--listen=notls:127.0.0.1:PORT,*:11211\n--enable-ssl\n")[0] == 0
 
 
+def test_a_pod_goes_on_with_its_arguments_when_the_config_map_has_lost_them(pod: Pod) -> None:
+    """Made anew after somebody deleted it, it has those that the resource asks for now and no others."""
+    pod.memcached('echo "$@"')
+    listener = Answering(VERSION)
+    pod.write(paths.CONFIG_PATH, "arguments-d1", f"--port={listener.port}\n")
+    assert pod.start().communicate(timeout=10)[0] == f"--port={listener.port}\n"
+    (pod.root / paths.CONFIG_PATH[1:] / "arguments-d1").unlink()
+    pod.write(paths.CONFIG_PATH, "arguments-d2", "--port=1\n")
+    process = pod.start("probe.sh")
+    assert process.communicate(timeout=10) == ("", "")
+    assert process.returncode == 0
+    assert pod.start().communicate(timeout=10)[0] == f"--port={listener.port}\n"
+
+
 def test_the_probe_logs_in_where_there_are_users(pod: Pod) -> None:
     pod.write(paths.LOGIN_PATH, "username", "operator")
     pod.write(paths.LOGIN_PATH, "password", "a%s\\$1")
