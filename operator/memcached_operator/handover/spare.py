@@ -42,7 +42,10 @@ GREETING_PORT = 11213
 _SPARE_PORT, _READY_PORT = 11211, 11212
 _CLIENT_PATH = "/etc/memcached-client"
 _INFO_PATH = "/etc/handover"
-_RESOURCES = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
+_REQUESTS = {"cpu": "100m", "memory": "64Mi"}
+_LIMIT_MIB = 256
+_COPIES = 6
+"""How often an item may be in the copier's memory at the same time, in its streams' buffers above all."""
 _HARDENED = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -225,7 +228,7 @@ def _copier(memcached: Memcached, operand: Operand, pod: Mapping[str, Any]) -> d
             *([f"--client-certificates={_CLIENT_PATH}"] if spec.tls and spec.tls.operator_secret_name else []),
         ],
         "env": [{"name": GREETING_WORD, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}],
-        "resources": _RESOURCES,
+        "resources": {"requests": _REQUESTS, "limits": {"memory": _copier_limit(memcached)}},
         "readinessProbe": {"tcpSocket": {"port": _READY_PORT}, "periodSeconds": 1, "failureThreshold": 1},
         "securityContext": _HARDENED,
         "volumeMounts": [
@@ -233,6 +236,11 @@ def _copier(memcached: Memcached, operand: Operand, pod: Mapping[str, Any]) -> d
             for volume, path in zip(_volumes(memcached), _paths(memcached), strict=True)
         ],
     }
+
+
+def _copier_limit(memcached: Memcached) -> str:
+    largest = -(-sizing.max_item_bytes(memcached) // 2**20)
+    return f"{_LIMIT_MIB + _COPIES * largest}Mi"
 
 
 def _volumes(memcached: Memcached) -> list[dict[str, Any]]:

@@ -41,6 +41,12 @@ def test_it_holds_what_either_pod_holds_with_the_old_ones_memcached() -> None:
     assert served(made) == ("cache-0", "uid-of-cache-0")
 
 
+def test_the_copier_has_room_for_the_largest_item_several_times() -> None:
+    """Killed for want of memory, it would take the handover along."""
+    limit = spare(maxItemSize="50Mi")["spec"]["containers"][1]["resources"]["limits"]["memory"]
+    assert int(limit.removesuffix("Mi")) >= 256 + 5 * 50
+
+
 def test_no_service_budget_or_policy_takes_it_for_a_pod_of_the_cache() -> None:
     resource = memcached()
     assert not naming.selector(resource).items() <= labels(resource).items()
