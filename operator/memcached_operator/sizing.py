@@ -75,11 +75,11 @@ def resources(memcached: Memcached) -> dict[str, dict[str, str]]:
     connections = spec.max_connections * _CONNECTION_KIB / 1024
     requests = {"cpu": Quantity(_CPU_REQUEST), "memory": _mebibytes(base + connections / 4)}
     limits = {"memory": _mebibytes(base + connections)}
-    if spec.resources is not None:
-        requests |= spec.resources.requests or {}
-        limits |= spec.resources.limits or {}
-    # A limit below the derived request would be refused by the API server.
-    requests |= {name: limits[name] for name in requests if name in limits and limits[name] < requests[name]}
+    given = spec.resources
+    asked, bound = (given.requests or {}, given.limits or {}) if given else ({}, {})
+    # The API server refuses a limit below its request: what is derived gives way to what is given.
+    limits = {name: max(amount, asked.get(name, amount)) for name, amount in limits.items()} | bound
+    requests = {name: min(amount, limits.get(name, amount)) for name, amount in requests.items()} | asked
     return {"requests": _json(requests), "limits": _json(limits)}
 
 
