@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,11 @@ def client_context(
     that trusts all is for looking at a certificate, never for saying something.
     """
     trusted = certificate.get("ca.crt") or certificate["tls.crt"]
+    return _context(trusted, (client["tls.crt"], client["tls.key"]) if client is not None else None, trust_all)
+
+
+@lru_cache(maxsize=512)
+def _context(trusted: bytes, client: tuple[bytes, bytes] | None, trust_all: bool) -> ssl.SSLContext:
     # Bundles have comments in any language and encoding; the ssl module takes ASCII.
     context = ssl.create_default_context(cadata=trusted.decode("ascii", errors="ignore"))
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -105,8 +111,8 @@ def client_context(
         context.verify_mode = ssl.CERT_NONE
     if client is not None:
         with tempfile.TemporaryDirectory() as folder:  # the ssl module reads files only
-            for name in ("tls.crt", "tls.key"):
-                (Path(folder) / name).write_bytes(client[name])
+            for name, content in zip(("tls.crt", "tls.key"), client, strict=True):
+                (Path(folder) / name).write_bytes(content)
             context.load_cert_chain(Path(folder) / "tls.crt", Path(folder) / "tls.key")
     return context
 

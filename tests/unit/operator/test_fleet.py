@@ -26,3 +26,11 @@ def test_an_authority_may_have_comments_in_any_language() -> None:
 @pytest.mark.parametrize("wrong", [{"ca.crt": b"\x30\x82\x01\xff\x00"}, {"ca.crt": b"", "tls.crt": b"none"}])
 def test_what_is_no_certificate_is_no_way_to_the_pods(wrong: dict[str, bytes]) -> None:
     assert Access.of(WITH_TLS, None, ISSUED | wrong, None) is None
+
+
+def test_a_way_in_is_made_once_because_every_reconciliation_asks_for_it() -> None:
+    """Milliseconds each: more than everything else that a reconciliation computes."""
+    first, again = (Access.of(WITH_TLS, None, dict(ISSUED), None) for _ in range(2))
+    assert first == again
+    other = {name: text.encode() for name, text in Authority().issue("cache").items()}
+    assert Access.of(WITH_TLS, None, other, None) != first
