@@ -226,6 +226,8 @@ def probe(pod: Pod, answer: bytes, arguments: str = "--port=PORT\n", *words: str
 VERSION = b"VERSION 1.6.45\r\n"
 FULL = b"ERROR Too many open connections\r\n"
 UNKNOWN = b"CLIENT_ERROR authentication failure\r\nCLIENT_ERROR unauthenticated\r\n"
+CLOSED = b""
+"""What 1.6.45 makes of a refused login and `quit` in one packet."""
 
 
 @pytest.mark.parametrize(("answer", "exit_code"), [(VERSION, 0), (FULL, 0), (b"ERROR\r\n", 1), (b"", 1)])
@@ -233,8 +235,8 @@ def test_the_probe_passes_only_when_memcached_answers(pod: Pod, answer: bytes, e
     assert probe(pod, answer)[0] == exit_code
 
 
-@pytest.mark.parametrize(("answer", "exit_code"), [(VERSION, 0), (FULL, 0), (UNKNOWN, 0), (b"", 1)])
-def test_memcached_is_alive_as_long_as_it_says_anything(pod: Pod, answer: bytes, exit_code: int) -> None:
+@pytest.mark.parametrize(("answer", "exit_code"), [(VERSION, 0), (FULL, 0), (UNKNOWN, 0), (CLOSED, 0)])
+def test_memcached_is_alive_as_long_as_it_says_anything_or_hangs_up(pod: Pod, answer: bytes, exit_code: int) -> None:
     assert probe(pod, answer, "--port=PORT\n", "alive")[0] == exit_code
 
 
@@ -245,6 +247,19 @@ def test_the_probe_ends_soon_and_leaves_nothing_behind_where_memcached_hangs(pod
         process = pod.start("probe.sh")
         process.communicate(timeout=5)  # its end is seen when nobody has its output open any more
     assert process.returncode == 1
+
+
+def test_memcached_is_not_alive_when_it_hangs_or_nobody_listens(pod: Pod) -> None:
+    script = pod.read(paths.CONFIG_PATH, "probe.sh")
+    pod.write(paths.CONFIG_PATH, "probe.sh", script.replace("PATIENCE=8", "PATIENCE=1"))
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        pod.write(paths.CONFIG_PATH, "arguments-d1", f"--port={hanging.getsockname()[1]}\n")
+        pod.write(paths.STATE_PATH, "arguments", "d1\n")
+        for _ in range(2):
+            process = pod.start("probe.sh", "alive")
+            process.communicate(timeout=5)
+            assert process.returncode == 1
+            hanging.close()
 
 
 def test_the_probe_ends_soon_where_memcached_does_not_even_take_the_connection(pod: Pod) -> None:
@@ -319,7 +334,7 @@ def test_the_probe_has_memcached_read_changed_secrets_once(pod: Pod) -> None:
         assert probe(pod, b"VERSION %s\r\n" % version)[:2] == (0, "signal HUP 1\n")
 
 
-@pytest.mark.parametrize(("answer", "exit_code"), [(FULL, 0), (UNKNOWN, 1)])
+@pytest.mark.parametrize(("answer", "exit_code"), [(FULL, 0), (UNKNOWN, 1), (CLOSED, 1)])
 def test_secrets_are_read_again_also_where_memcached_does_not_talk_to_the_probe(
     pod: Pod, answer: bytes, exit_code: int
 ) -> None:
