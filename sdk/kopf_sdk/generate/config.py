@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import tomllib
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,22 @@ class Project:
         where = f"{self.source}: tool.kopf-sdk.controllers"
         value = self._import(self._settings.controllers, where)
         if isinstance(value, Callable):  # type: ignore[arg-type]  # collections.abc.Callable is a class at run time
-            value = value()
-        return list(value) if isinstance(value, (list, tuple)) else [value]
+            try:
+                value = value()
+            except SdkError:
+                raise
+            except Exception as error:
+                called = f"{self._settings.controllers} failed: {self._problem(error)}"
+                raise SdkError(f"{where}: {called}", hint="correct the function") from error
+        from kopf_sdk.runtime import Controller  # noqa: PLC0415  # types alone need no Kopf
+
+        found = list(value) if isinstance(value, (list, tuple)) else [value]
+        if others := [one for one in found if not isinstance(one, Controller)]:
+            raise SdkError(
+                f"{where}: {self._settings.controllers} gives {others[0]!r}, which is no Controller",
+                hint="name a Controller, a list of them, or a function that returns one or the other",
+            )
+        return found
 
     def _import(self, reference: str, where: str) -> Any:
         module, separator, name = reference.partition(":")
@@ -101,8 +116,14 @@ class Project:
         except SdkError:
             raise
         except Exception as error:
-            problem = f"{type(error).__name__}: {error}"
+            problem = self._problem(error)
             raise SdkError(f"{where}: importing {module} failed: {problem}", hint="correct the module") from error
+
+    def _problem(self, error: Exception) -> str:
+        """Return what an error says, and the last line of the project that led to it."""
+        lines = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(self.root)]
+        place = f" ({Path(lines[-1].filename).relative_to(self.root)}, line {lines[-1].lineno})" if lines else ""
+        return f"{type(error).__name__}: {error}{place}"
 
 
 def load_project(root: Path) -> Project:

@@ -121,7 +121,24 @@ def test_a_module_that_fails_is_named(tmp_path: Path, capfd: pytest.CaptureFixtu
     (tmp_path / "pyproject.toml").write_text('[tool.kopf-sdk]\nresources = ["failing_types_module:X"]')
     (tmp_path / "failing_types_module.py").write_text("1 / 0")
     assert run("--project", str(tmp_path)) == 1
-    assert "importing failing_types_module failed: ZeroDivisionError: division by zero" in capfd.readouterr().err
+    problem = "ZeroDivisionError: division by zero (failing_types_module.py, line 1)"
+    assert f"importing failing_types_module failed: {problem}" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("controllers = 1", ":controllers gives 1, which is no Controller"),
+        ("def controllers(): return None", ":controllers gives None, which is no Controller"),
+        ("def controllers(): return 1 / 0", ":controllers failed: ZeroDivisionError: division by zero ("),
+    ],
+)
+def test_controllers_that_are_none(project: Path, source: str, message: str, capfd: pytest.CaptureFixture[str]) -> None:
+    module = f"controllers_{abs(hash(source))}"
+    (project / f"{module}.py").write_text(source)
+    (project / "pyproject.toml").write_text(f'{SETTINGS}controllers = "{module}:controllers"\n')
+    assert run("--project", str(project)) == 1
+    assert f"tool.kopf-sdk.controllers: {module}{message}" in capfd.readouterr().err
 
 
 def test_a_definition_that_is_too_large_is_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
