@@ -71,6 +71,8 @@ def _conform(schema: Any) -> Any:
 def _conform_each(inner: Any) -> Any:
     if isinstance(inner, list):
         return [(_conform(entry[0]), entry[1]) if isinstance(entry, tuple) else _conform(entry) for entry in inner]
+    if not isinstance(inner.get("type"), str):
+        return {tag: _conform(entry) for tag, entry in inner.items()}  # of a discriminated union
     return _conform(inner)
 
 

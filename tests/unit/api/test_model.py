@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field, ValidationError
@@ -178,3 +178,19 @@ def test_the_scale_subresource_takes_any_int32_from_zero_on(size: int) -> None:
 def test_the_scale_subresource_takes_nothing_else(size: int) -> None:
     with pytest.raises(ValidationError, match=r"\.spec\.size must be between 0 and 2147483647"):
         Pool.model_validate({"spec": {"size": size}})
+
+
+def test_a_discriminated_union_can_be_read_though_no_schema_can_say_it() -> None:
+    class Cat(Model):
+        type: Literal["type"]
+
+    class Dog(Model):
+        type: Literal["dog"]
+        age: int = 1
+
+    class Owner(Model):
+        pet: Annotated[Cat | Dog, Field(discriminator="type")]
+
+    assert isinstance(Owner.model_validate({"pet": {"type": "type"}}).pet, Cat)
+    with pytest.raises(ValidationError):
+        Owner.model_validate({"pet": {"type": "dog", "age": "2"}})
