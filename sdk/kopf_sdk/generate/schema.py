@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, AliasPath, BaseModel, PydanticUndefinedAnnotation, RootModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
@@ -20,6 +20,7 @@ from pydantic_core import core_schema
 from kopf_sdk.api import Model
 from kopf_sdk.api.markers import NULLABLE
 from kopf_sdk.errors import SdkError
+from kopf_sdk.generate.structure import problems
 
 __all__ = ["Schema", "structural_schema"]
 
@@ -76,8 +77,12 @@ _FORMATS = {
 _RULE_ORDER = ("rule", "message", "messageExpression", "reason", "fieldPath", "optionalOldSelf")
 _JSON_TYPES: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
+# Core schemas of what YAML could mean by a key, and Kubernetes does not.
+_SCALARS = frozenset(["bool", "date", "datetime", "decimal", "float", "int", "none"])
+
 # Notes from the generator to the normalization; none of them reaches the output.
 _MODEL = "x-python-model"
+_ENUM = "x-python-enum"
 _OPTIONAL = "x-python-optional"
 _INVALID = "x-python-invalid"
 
@@ -91,9 +96,12 @@ def structural_schema(model: type[Model]) -> Schema:
         A field cannot be expressed. The message names class, field and JSON path, the hint the way out.
     """
     generator = _Generator()
-    model.model_rebuild()
-    document = generator.generate(model.__pydantic_core_schema__, mode="validation")
     where = _Where(model=model.__name__, source=model.__module__)
+    try:
+        model.model_rebuild()
+    except PydanticUndefinedAnnotation as error:
+        raise where.error(f"{error.name} is not defined", "import it, or define it in the module") from error
+    document = generator.generate(model.__pydantic_core_schema__, mode="validation")
     return _Normalization(document.pop("$defs", {}), generator.models).run(document, where)
 
 
@@ -106,13 +114,15 @@ class _Where:
     field: str = ""
     path: str = ""
     open_models: tuple[str, ...] = ()
+    correlated: bool = True
+    """Whether the API server can tell, on an update, which old value belongs to this one."""
 
     def error(self, problem: str, hint: str) -> SdkError:
         name = f"{self.model}.{self.field}" if self.field else self.model
         return SdkError(f"{self.source}: {name} ({self.path or 'root'}): {problem}", hint=hint)
 
-    def below(self, step: str) -> _Where:
-        return replace(self, path=self.path + step)
+    def below(self, step: str, *, correlated: bool = True) -> _Where:
+        return replace(self, path=self.path + step, correlated=self.correlated and correlated)
 
 
 class _Generator(GenerateJsonSchema):
@@ -135,6 +145,28 @@ class _Generator(GenerateJsonSchema):
             bounds = {key: value for choice in rendered for key, value in choice.items() if key != "type"}
             return {"x-kubernetes-int-or-string": True} | bounds
         return super().union_schema(schema)
+
+    def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
+        """The name of the Python class is no title; pydantic adds it later."""
+        return super().enum_schema(schema) | {_ENUM: schema["cls"].__name__}
+
+    def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:
+        """What pydantic reads, ISO 8601, is not what the API server calls a duration."""
+        return {"type": "string", "format": "timedelta"}
+
+    def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
+        """A dataclass has neither the JSON names of a Model nor its defaults in the schema."""
+        return {_INVALID: f"{schema['cls'].__name__} is a dataclass, not a Model"}
+
+    def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> JsonSchemaValue:
+        """Nor has a TypedDict."""
+        return {_INVALID: "a TypedDict is no Model"}
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """Keys are text to the API server, and a model that wants numbers would refuse all of them."""
+        rendered = super().dict_schema(schema)
+        keys = schema.get("keys_schema", {"type": "any"})["type"]
+        return rendered | ({_INVALID: f"keys of a map are text, not {keys}"} if keys in _SCALARS else {})
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         """Defaults are taken from the model's fields, where their serializers are known."""
@@ -166,6 +198,8 @@ class _Normalization:
         node, where = self._resolve(dict(node), where)
         model = self._models.get(node.pop(_MODEL, ""))
         node.pop(_OPTIONAL, None)
+        if node.pop(_ENUM, None) == node.get("title"):
+            node.pop("title", None)
         _refuse_unions(node, where)
         _spell_as_kubernetes(node, where)
         if "description" in node:
@@ -173,7 +207,8 @@ class _Normalization:
         if "additionalProperties" in node:
             self._map_values(node, where, is_model=model is not None)
         if "items" in node:
-            node["items"] = self._element(node["items"], where.below("[]"))
+            told_apart = node.get("x-kubernetes-list-type") == "map"
+            node["items"] = self._element(node["items"], where.below("[]", correlated=told_apart))
         if "properties" in node:
             node["properties"] = self._properties(node, model, where)
         if rules := node.get("x-kubernetes-validations"):
@@ -181,6 +216,8 @@ class _Normalization:
                 {key: rule[key] for key in _RULE_ORDER if key in rule} for rule in rules
             ]
         _require_type(node, where)
+        for problem, way_out in problems(node, correlated=where.correlated):
+            raise where.error(problem, way_out)
         if unknown := sorted(set(node) - set(_ORDER)):
             raise where.error(f"{', '.join(unknown)} cannot be said in a CRD", "remove it from json_schema_extra")
         return {key: node[key] for key in _ORDER if key in node and node[key] not in (None, [])}
@@ -203,11 +240,18 @@ class _Normalization:
         return node, where
 
     def _properties(self, node: Schema, model: type[BaseModel] | None, where: _Where) -> dict[str, Schema]:
-        fields = {_json_name(name, field): (name, field) for name, field in model.model_fields.items()} if model else {}
+        fields = {_read_as(name, field): (name, field) for name, field in model.model_fields.items()} if model else {}
+        told_apart = node.get("x-kubernetes-map-type") != "atomic"
         properties = {}
         for json_name, value in node["properties"].items():
             name, field = fields.get(json_name, (json_name, None))
-            place = replace(where.below(f".{json_name}".removeprefix("." if not where.path else "")), field=name)
+            step = f".{json_name}".removeprefix("." if not where.path else "")
+            place = replace(where.below(step, correlated=told_apart), field=name)
+            if field is not None and field.validation_alias != field.serialization_alias:
+                raise place.error(
+                    f"it is read as {field.validation_alias} and written as {field.serialization_alias}",
+                    "a field has one name in JSON: say alias=...",
+                )
             if json_name in node.get("required", ()) and value.get(_OPTIONAL):
                 raise place.error(
                     "is required, yet may be None: absent and null are the same to the API server",
@@ -215,7 +259,7 @@ class _Normalization:
                 )
             properties[json_name] = self.run(value, place)
             if model is not None and field is not None:
-                _add_from_field(properties[json_name], model, name, field)
+                _add_from_field(properties[json_name], model, name, field, place)
                 properties[json_name] = _sorted(properties[json_name])
         return properties
 
@@ -248,7 +292,8 @@ _ANY_HINT = "say PreserveUnknownFields() or EmbeddedResource() in Annotated[...]
 def _refuse_unions(node: Schema, where: _Where) -> None:
     if _INVALID in node:
         raise where.error(
-            f"has no JSON schema ({node[_INVALID]})", "use a type of JSON, or add pydantic's WithJsonSchema"
+            f"has no JSON schema ({node[_INVALID]})",
+            "use text, numbers, lists, maps by text, or a Model; or add pydantic's WithJsonSchema",
         )
     for key in ("anyOf", "oneOf", "allOf", "not", "discriminator"):
         if key in node:
@@ -310,36 +355,57 @@ def _require_type(node: Schema, where: _Where) -> None:
     raise where.error("Any has no schema", _ANY_HINT)
 
 
-def _add_from_field(schema: Schema, model: type[BaseModel], name: str, field: FieldInfo) -> None:
+def _add_from_field(schema: Schema, model: type[BaseModel], name: str, field: FieldInfo, where: _Where) -> None:
     """Add the field's default and its deprecation, in place."""
     if isinstance(field.deprecated, str):
         schema["description"] = f"{schema.get('description', '')}\n\nDeprecated: {field.deprecated}".strip()
     elif field.deprecated:
         schema["description"] = f"{schema.get('description', '')}\n\nDeprecated.".strip()
-    if "default" in schema or field.is_required() or field.default_factory_takes_validated_data:
+    if "default" in schema or field.is_required() or field.exclude or field.default_factory_takes_validated_data:
         return
     value = field.get_default(call_default_factory=True)
-    if isinstance(value, BaseModel):
-        schema["default"] = _object_default(value, has_rules="x-kubernetes-validations" in schema)
-        return
-    if not _is_empty(value):
-        dumped = model.model_construct(**{name: value}).model_dump(mode="json", by_alias=True, include={name})
+    if value != field.get_default(call_default_factory=True):
+        raise where.error(
+            "its default is another one each time, and the API server knows one",
+            "make it None, and decide when the resource is reconciled, or in a defaulting webhook",
+        )
+    if isinstance(value, BaseModel) and not isinstance(value, RootModel):
+        schema["default"] = _object_default(value, schema)
+    elif not _is_empty(value):
+        constructed = model.model_construct(**{name: value})
+        dumped = constructed.model_dump(mode="json", by_alias=True, include={name}, warnings=False)
         schema["default"] = dumped[_json_name(name, field)]
+    if "default" in schema:
+        _refuse_default(schema["default"], model, _json_name(name, field), where)
 
 
-def _object_default(value: BaseModel, *, has_rules: bool) -> Schema:
+def _refuse_default(default: Any, model: type[BaseModel], json_name: str, where: _Where) -> None:
+    """Raise where the field's own type refuses its default, as the API server would."""
+    try:
+        model.model_validate({json_name: default})
+    except ValidationError as error:
+        for found in error.errors(include_url=False):
+            if found["loc"][:1] == (json_name,):
+                problem = f"its own type refuses its default {default!r}: {found['msg']}"
+                raise where.error(problem, "correct the default, or the type") from error
+
+
+def _object_default(value: BaseModel, schema: Schema, *, complete: bool = False) -> Schema:
     """Return what differs from the nested defaults; those apply by themselves once the object is there.
 
-    But the API server checks an object's rules against its default before nested defaults apply: then all is said.
+    But the API server checks a default as it is, before nested defaults apply: where that reads fields, all is said.
     """
+    complete = complete or "x-kubernetes-validations" in schema or "minProperties" in schema
     default: Schema = {}
-    dumped = value.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=not has_rules)
+    dumped = value.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=not complete)
     for name, field in type(value).model_fields.items():
         json_name, entry = _json_name(name, field), getattr(value, name)
         if json_name not in dumped or _is_empty(entry):
             continue
         default[json_name] = (
-            _object_default(entry, has_rules=has_rules) if isinstance(entry, BaseModel) else dumped[json_name]
+            _object_default(entry, schema["properties"][json_name], complete=complete)
+            if isinstance(entry, BaseModel) and not isinstance(entry, RootModel)
+            else dumped[json_name]
         )
     return default
 
@@ -355,6 +421,14 @@ def _sorted(schema: Schema) -> Schema:
 
 def _json_name(name: str, field: FieldInfo) -> str:
     return field.serialization_alias or field.alias or name
+
+
+def _read_as(name: str, field: FieldInfo) -> str:
+    """Return the name in the schema, which pydantic makes for reading."""
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        alias = alias.choices[0]
+    return str(alias.path[0]) if isinstance(alias, AliasPath) else alias or name
 
 
 def _description(text: str) -> str:

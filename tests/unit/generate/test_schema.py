@@ -3,15 +3,19 @@
 # ruff: noqa: RUF012  # pydantic copies defaults
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from uuid import uuid4
 
 import pytest
-from pydantic import Field
+from pydantic import Field, RootModel
 
-from kopf_sdk.api import Model, Rule
+from kopf_sdk.api import Atomic, ListMap, ListSet, Model, Nullable, Rule, immutable
 from kopf_sdk.errors import SdkError
 from kopf_sdk.generate import crd_manifests
 from kopf_sdk.generate.schema import structural_schema
@@ -52,6 +56,53 @@ def test_defaults_of_objects_are_complete_where_rules_read_them() -> None:
     assert spec["open"]["default"] == {}
 
 
+def test_a_default_with_an_object_that_has_rules_is_complete_there() -> None:
+    class Limits(Model, rules=[Rule("self.low <= self.high")]):
+        low: int = 0
+        high: int = 10
+
+    class Counted(Model, min_properties=1):
+        a: int = 1
+
+    class Spec(Model):
+        other: int = 1
+        limits: Limits = Limits()
+        counted: Counted = Counted()
+
+    class Whole(Model):
+        spec: Spec = Spec(limits=Limits(high=5), counted=Counted(a=2))
+
+    spec = structural_schema(Whole)["properties"]["spec"]
+    assert spec["default"] == {"limits": {"low": 0, "high": 5}, "counted": {"a": 2}}
+    assert spec["properties"]["counted"]["default"] == {"a": 1}
+
+
+def test_defaults_of_other_types_are_as_json_has_them() -> None:
+    class Numbers(RootModel[list[int]]):
+        pass
+
+    class Color(enum.Enum):
+        RED = "red"
+
+    class Owner(Model):
+        numbers: Numbers = Numbers([1])
+        color: Color = Color.RED
+        hidden: Annotated[int, Field(exclude=True)] = 1
+
+    properties = structural_schema(Owner)["properties"]
+    assert properties["numbers"]["default"] == [1]
+    assert properties["color"] == {"type": "string", "default": "red", "enum": ["red"]}, "no title"
+    assert properties["hidden"] == {"type": "integer"}
+
+
+def test_a_name_that_is_nowhere_defined_is_named() -> None:
+    class Owner(Model):
+        pet: Nowhere | None = None  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(SdkError, match=r"Owner \(root\): Nowhere is not defined"):
+        structural_schema(Owner)
+
+
 def test_a_description_beside_a_field_wins_over_the_one_of_its_type() -> None:
     class Inner(Model):
         """Of the type."""
@@ -81,8 +132,39 @@ class Node(Model):
     child: Node | None = None
 
 
+class Entry(Model):
+    name: str | None = None
+    ports: list[int] = []
+    once: Annotated[int, immutable()] = 1
+
+
+class Other(Model):
+    a: int = 1
+
+
+@dataclass
+class Plain:
+    a: int = 1
+
+
 class Refused(Model):
     """One field per reason to refuse."""
+
+    nothing: None = None
+    span: timedelta = timedelta(1)
+    numbered: dict[int, str] = {}
+    plain: Plain | None = None
+    null_or_one_of: Nullable[Literal["a"]] = None
+    atomic_text: Annotated[str, Atomic()] = ""
+    set_of_objects: Annotated[list[Other], ListSet()] = []
+    map_of_text: Annotated[list[str], ListMap("name")] = []
+    no_such_key: Annotated[list[Entry], ListMap("nmae")] = []
+    absent_key: Annotated[list[Entry], ListMap("name")] = []
+    list_key: Annotated[list[Entry], ListMap("ports")] = []
+    old_entries: list[Entry] = []
+    wrong_default: Annotated[int, Field(ge=5)] = 1
+    another_default: str = Field(default_factory=lambda: str(uuid4()))
+    two_names: int = Field(default=1, validation_alias="other")
 
     union: list[int] | str = ""
     anything: Any = None
@@ -116,6 +198,21 @@ class Forbids(Model, extra="forbid"):
         ("binary", "no format 'binary'", "Base64Bytes"),
         ("extra", "x-mine cannot be said", "json_schema_extra"),
         ("function", "has no JSON schema", "WithJsonSchema"),
+        ("nothing", "no value has the type null", "| None"),
+        ("span", "no format 'timedelta'", "Duration"),
+        ("numbered", "keys of a map are text, not int", "maps by text"),
+        ("plain", "Plain is a dataclass", "Model"),
+        ("null_or_one_of", "refuses null beside an enumeration", "| None = None"),
+        ("atomic_text", "only lists, maps and objects can be atomic", "drop Atomic()"),
+        ("set_of_objects", "objects in a set have to be atomic", "ListMap"),
+        ("map_of_text", "ListMap is for lists of objects", "ListSet"),
+        ("no_such_key", "ListMap('nmae'): its entries have no field nmae", "name, ports, once"),
+        ("absent_key", "ListMap('name'): the field may be absent", "required"),
+        ("list_key", "ListMap('ports'): entries are told apart by text", "another field"),
+        ("old_entries", "reads oldSelf, but entries of this list or map have no old value", "ListMap"),
+        ("wrong_default", "refuses its default 1: Input should be greater than or equal to 5", "correct the default"),
+        ("another_default", "its default is another one each time", "defaulting webhook"),
+        ("two_names", "it is read as other and written as twoNames", "alias="),
         ("recursive", "the model Node contains itself", "PreserveUnknownFields"),
     ],
 )
@@ -124,7 +221,7 @@ def test_what_cannot_be_said_is_refused_with_class_field_and_way_out(field: str,
     model = type("Only", (Model,), {"__annotations__": {field: _annotated(info)}, field: info, "__module__": __name__})
     with pytest.raises(SdkError) as refused:
         structural_schema(model)
-    owner = "Node.child" if field == "recursive" else f"Only.{field}"
+    owner = {"recursive": "Node.child", "old_entries": "Entry.once"}.get(field, f"Only.{field}")
     assert f"{__name__}: {owner} (" in refused.value.message
     assert message in refused.value.message
     assert hint in str(refused.value.hint)
