@@ -7,7 +7,10 @@ from typing import Literal
 
 from kopf_sdk.api.rules import Rule
 
-__all__ = ["Definition", "PrinterColumn", "Scale"]
+__all__ = ["ColumnType", "Definition", "PrinterColumn", "Scale", "Scope"]
+
+ColumnType = Literal["string", "integer", "number", "boolean", "date"]
+Scope = Literal["Namespaced", "Cluster"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +19,7 @@ class PrinterColumn:
 
     name: str
     path: str
-    type: Literal["string", "integer", "number", "boolean", "date"] = "string"
+    type: ColumnType = "string"
     format: str = ""
     description: str = ""
     priority: int = 0
@@ -44,7 +47,7 @@ class Definition:
     list_kind: str = ""
     short_names: list[str] = field(default_factory=list)
     categories: list[str] = field(default_factory=list)
-    scope: Literal["Namespaced", "Cluster"] = "Namespaced"
+    scope: Scope = "Namespaced"
     status: bool = True
     """Whether `status` is a subresource, which only the operator writes."""
     scale: Scale | None = None
