@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,6 +13,8 @@ from kopf_sdk.generate.schema import Schema
 
 __all__ = ["reference"]
 
+_HEADING = re.compile(r"#+ `(.*)`")
+_LINK = re.compile(r"\(#([^)]+)\)")
 _COUNTED = {"Length": "character", "Items": "entry", "Properties": "entry"}
 _PLURAL = {"character": "characters", "entry": "entries"}
 
@@ -26,10 +30,18 @@ def reference(crds: Iterable[dict[str, Any]], sources: str) -> str:
         Where the types are defined, for the header.
     """
     lines = [f"<!-- {MARK} from {sources}; do not edit. -->", "# API reference", ""]
+    above: Counter[str] = Counter()
     for crd in crds:
         for version in crd["spec"]["versions"]:
-            lines += _kind(crd["spec"], version)
+            section = _kind(crd["spec"], version)
+            lines += [_numbered(line, above) for line in section]
+            above.update(_anchor(found[1]) for line in section if (found := _HEADING.fullmatch(line)))
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _numbered(line: str, above: Counter[str]) -> str:
+    """Return the line with links to headings of its own section, where sections above have the same headings."""
+    return _LINK.sub(lambda found: f"(#{found[1]}-{above[found[1]]})" if above[found[1]] else found[0], line)
 
 
 def _kind(spec: dict[str, Any], version: dict[str, Any]) -> list[str]:
@@ -168,5 +180,5 @@ def _code(value: Any, *, quoted: bool = True) -> str:
 
 
 def _anchor(path: str) -> str:
-    """Return the anchor that GitHub gives the heading of an object."""
+    """Return the anchor that GitHub gives the heading of an object, the first one of this name."""
     return "".join(character for character in path.lower() if character.isalnum() or character in "-_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import pytest
 
@@ -32,13 +33,21 @@ def test_rows(row: str) -> None:
     assert row in PAGE.splitlines()
 
 
-def test_every_link_has_its_heading() -> None:
-    headings = {
-        re.sub(r"[^a-z0-9_-]", "", heading.lower()) for heading in re.findall(r"^#+ `(.*)`$", PAGE, re.MULTILINE)
-    }
-    links = set(re.findall(r"\(#([^)]+)\)", PAGE))
-    assert links
-    assert links <= headings
+def test_links_lead_to_the_headings_of_their_own_version() -> None:
+    """GitHub numbers headings of the same name, in the order of the page."""
+    seen: Counter[str] = Counter()
+    linked = 0
+    for section in PAGE.split("\n## ")[1:]:
+        own = set()
+        for heading in re.findall(r"^#+ `(.*)`$", section, re.MULTILINE):
+            anchor = re.sub(r"[^a-z0-9_-]", "", heading.lower())
+            own.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
+            seen[anchor] += 1
+        links = set(re.findall(r"\(#([^)]+)\)", section))
+        assert links <= own
+        linked += len(links)
+    assert linked
+    assert max(seen.values()) == 2
 
 
 def test_rules_are_listed_where_they_apply() -> None:
