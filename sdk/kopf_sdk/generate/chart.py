@@ -70,7 +70,7 @@ def crd_template(crd: dict[str, Any], chart: str, sources: str) -> str:
             f'    {{{{- include "{chart}.labels" . | nindent 4 }}}}',
             *_annotations(own.get("annotations")),
             "spec:",
-            textwrap.indent(body, "  ").replace("  {{- include", "  {{- include").rstrip("\n"),
+            textwrap.indent(body, "  ").rstrip("\n"),
             "{{- end }}",
             "",
         ]

@@ -38,6 +38,11 @@ def problems(node: dict[str, Any], *, correlated: bool) -> Iterator[Problem]:
         )
     if "x-kubernetes-map-type" in node and node.get("type") != "object":
         yield "only lists, maps and objects can be atomic", "drop Atomic(): such a value is replaced as a whole anyway"
+    for rule in node.get("x-kubernetes-validations", ()):
+        if not rule.get("rule", "").strip():
+            yield "a Rule has no expression", "write it in CEL, like self.min <= self.max"
+        if "\n" in rule.get("message", ""):
+            yield "the message of a Rule has several lines", "write it in one"
     if not correlated and any(_OLD_SELF.search(rule["rule"]) for rule in node.get("x-kubernetes-validations", ())):
         yield (
             "a rule reads oldSelf, but entries of this list or map have no old value: they cannot be told apart",

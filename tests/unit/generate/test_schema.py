@@ -162,6 +162,8 @@ class Refused(Model):
     absent_key: Annotated[list[Entry], ListMap("name")] = []
     list_key: Annotated[list[Entry], ListMap("ports")] = []
     old_entries: list[Entry] = []
+    empty_rule: Annotated[int, Rule(" ")] = 1
+    long_message: Annotated[int, Rule("self > 0", message="a\nb")] = 1
     wrong_default: Annotated[int, Field(ge=5)] = 1
     another_default: str = Field(default_factory=lambda: str(uuid4()))
     two_names: int = Field(default=1, validation_alias="other")
@@ -210,6 +212,8 @@ class Forbids(Model, extra="forbid"):
         ("absent_key", "ListMap('name'): the field may be absent", "required"),
         ("list_key", "ListMap('ports'): entries are told apart by text", "another field"),
         ("old_entries", "reads oldSelf, but entries of this list or map have no old value", "ListMap"),
+        ("empty_rule", "a Rule has no expression", "CEL"),
+        ("long_message", "the message of a Rule has several lines", "in one"),
         ("wrong_default", "refuses its default 1: Input should be greater than or equal to 5", "correct the default"),
         ("another_default", "its default is another one each time", "defaulting webhook"),
         ("two_names", "it is read as other and written as twoNames", "alias="),
