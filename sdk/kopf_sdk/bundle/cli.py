@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kopf_sdk.bundle.profile import PROFILES
+from kopf_sdk.listing import Listing
 
 __all__ = ["bundle", "catalog"]
 
@@ -73,7 +74,7 @@ def _show(report: Any, form: str, *, quiet: bool = False, every_difference: bool
         report.print(quiet=quiet, every_difference=every_difference)
 
 
-@click.group()
+@click.group(cls=Listing)
 def bundle() -> None:
     """Turn a Helm chart into an OLM bundle; check, compare and package bundles."""
 
@@ -167,7 +168,7 @@ def image(directory: Path, tag: str, output: Path) -> int:
     return 0
 
 
-@bundle.group()
+@bundle.group(cls=Listing)
 def images() -> None:
     """Pin the operator's images to digests."""
 
@@ -211,7 +212,7 @@ def verify(chart: str, form: str, lock: Path | None, auth_file: Path | None, onl
     return int(report.failed)
 
 
-@click.group()
+@click.group(cls=Listing)
 def catalog() -> None:
     """Make, check and draw file-based catalogs."""
 
@@ -299,7 +300,14 @@ def catalog_validate(directory: Path, form: str) -> int:
 
 @catalog.command()
 @click.argument("directory", type=_PATH)
-@click.option("--format", "style", type=click.Choice(["text", "mermaid", "svg"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "mermaid", "svg"]),
+    default="text",
+    show_default=True,
+    help="How it is written.",
+)
 @click.option("--output", type=_PATH, help="File to write; standard output unless given.")
 def graph(directory: Path, style: str, output: Path | None) -> int:
     """Print or draw the upgrade graph of the catalog in DIRECTORY."""

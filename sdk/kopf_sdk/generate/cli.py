@@ -16,13 +16,14 @@ from kopf_sdk.generate.crd import SIZE_LIMIT, crd_manifests
 from kopf_sdk.generate.output import Change, compare, write
 from kopf_sdk.generate.plan import crd_size, plan
 from kopf_sdk.generate.yaml import to_yaml_documents
+from kopf_sdk.listing import Listing
 
 __all__ = ["generate"]
 
 _DONE = {"create": "created", "update": "updated", "delete": "deleted", "unchanged": "unchanged"}
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Listing, invoke_without_command=True)
 @click.option("--check", is_flag=True, help="Change nothing; fail with a diff when a file is not what it would be.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How the report is written.")
 @click.option(
@@ -35,7 +36,7 @@ _DONE = {"create": "created", "update": "updated", "delete": "deleted", "unchang
 def generate(ctx: click.Context, check: bool, output: str, project: Path) -> None:
     """CRDs, permissions and the API reference, from the Python types.
 
-    What is generated from what is said in pyproject.toml, table [tool.kopf-sdk].
+    What is made of which types is said in pyproject.toml, table [tool.kopf-sdk].
     """
     ctx.obj = project.resolve()
     if ctx.invoked_subcommand is not None:
@@ -61,7 +62,7 @@ def generate(ctx: click.Context, check: bool, output: str, project: Path) -> Non
 @generate.command()
 @click.pass_obj
 def crds(project: Path) -> None:
-    """Write the CustomResourceDefinitions to standard output, as YAML for `kubectl apply --server-side -f -`."""
+    """Write the CustomResourceDefinitions to standard output, for `kubectl apply --server-side -f -`."""
     click.echo(to_yaml_documents(crd_manifests(load_project(project).resources())), nl=False)
 
 

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from kopf_sdk.listing import Listing
 from kopf_sdk.olm.install import install_olm
 from kopf_sdk.olm.release import Images, released_images
 from kopf_sdk.olm.status import OlmStatus, olm_status
@@ -22,7 +23,7 @@ __all__ = ["olm"]
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-@click.group()
+@click.group(cls=Listing)
 def olm() -> None:
     """Install, look at and remove the Operator Lifecycle Manager."""
 
@@ -32,7 +33,14 @@ def olm() -> None:
 @click.option("--olm-image", metavar="IMAGE", help="OLM's image, when the nodes cannot pull the released one.")
 @click.option("--opm-image", metavar="IMAGE", help="The image of opm that serves catalogs.")
 @click.option("--operatorhub", is_flag=True, help="Add the catalog of OperatorHub.io (pulled from quay.io).")
-@click.option("--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, metavar="SECONDS")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long OLM may take.",
+)
 @output_option
 def install(
     *,
@@ -75,7 +83,14 @@ def status(context: click.Context, *, name: str, which: str, yes: bool, output: 
 @olm.command()
 @target_options
 @click.option("--force", is_flag=True, help="Remove it although operators are installed by it, and those with it.")
-@click.option("--timeout", type=click.FloatRange(min=1), default=180.0, show_default=True, metavar="SECONDS")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=180.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long OLM may take.",
+)
 @output_option
 def uninstall(*, name: str, which: str, yes: bool, force: bool, timeout: float, output: str) -> None:
     """Remove OLM with its CRDs, and everything that it made for itself."""

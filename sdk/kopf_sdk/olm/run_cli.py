@@ -34,7 +34,12 @@ def _bundle_options(command: F) -> F:
             click.option("--opm-image", default="", metavar="IMAGE", help="What serves the catalog."),
             click.option("--skip-validation", is_flag=True, help="Let OLM see a bundle that it would refuse."),
             click.option(
-                "--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, metavar="SECONDS"
+                "--timeout",
+                type=click.FloatRange(min=1),
+                default=300.0,
+                show_default=True,
+                metavar="SECONDS",
+                help="How long OLM may take.",
             ),
         )
     ):
@@ -86,7 +91,14 @@ def bundle_upgrade(*, source: str, namespace: str, name: str, which: str, yes: b
 @click.argument("package")
 @click.option("--namespace", "-n", default="", help="Where it is installed; found by its Subscription.")
 @click.option("--delete-crds", is_flag=True, help="Also its CRDs, and with them every resource of their kinds.")
-@click.option("--timeout", type=click.FloatRange(min=1), default=120.0, show_default=True, metavar="SECONDS")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long OLM may take.",
+)
 @target_options
 @output_option
 def cleanup(

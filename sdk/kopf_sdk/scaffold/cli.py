@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from kopf_sdk.errors import SdkError
+from kopf_sdk.listing import Listing
 from kopf_sdk.scaffold.layout import CONTROLLER, RESOURCE
 from kopf_sdk.scaffold.merge import Plan, carry_out, plan
 from kopf_sdk.scaffold.project import FILE, Api, Project, Scope, load
@@ -31,6 +32,17 @@ _folder = click.option(
     default=Path(),
     help="The project's folder; the current one by default.",
 )
+
+
+def _kind(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that name one version of a kind."""
+    for option in (
+        click.option("--kind", required=True, help="The kind, like Memcached."),
+        click.option("--version", required=True, help="Version of the API, like v1alpha1."),
+        click.option("--group", required=True, help="First part of the API group, like cache."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -52,15 +64,13 @@ def init(domain: str, name: str | None, multigroup: bool, root: Path) -> None:
     _next(f"kopf-sdk create api --group GROUP --version v1alpha1 --kind Kind{where}")
 
 
-@click.group()
+@click.group(cls=Listing)
 def create() -> None:
     """Add a kind, or its webhooks, to a project."""
 
 
 @create.command()
-@click.option("--group", required=True, help="First part of the API group, like cache.")
-@click.option("--version", required=True, help="Version of the API, like v1alpha1.")
-@click.option("--kind", required=True, help="The kind, like Memcached.")
+@_kind
 @click.option("--resource/--no-resource", default=True, help="Write the type, a sample, and the CRD.")
 @click.option("--controller/--no-controller", default=None, help="Write the controller (unless the kind has one).")
 @click.option("--namespaced", type=bool, help="Whether resources are in namespaces; true unless said otherwise.")
@@ -118,9 +128,7 @@ def api(  # noqa: PLR0917  # click calls it by keyword
 
 
 @create.command()
-@click.option("--group", required=True)
-@click.option("--version", required=True)
-@click.option("--kind", required=True)
+@_kind
 @click.option("--defaulting", is_flag=True, help="Fill in what the schema's defaults cannot.")
 @click.option("--validation", "--programmatic-validation", is_flag=True, help="Refuse what the schema and CEL cannot.")
 @click.option("--conversion", is_flag=True, help="Convert between versions.")

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kopf_sdk.errors import SdkError
+from kopf_sdk.listing import Listing
 from kopf_sdk.testing.cluster.cluster import Cluster
 from kopf_sdk.testing.cluster.current import CurrentCluster, Which, target_cluster
 from kopf_sdk.testing.cluster.logs import follow, last_lines
@@ -27,7 +28,7 @@ __all__ = ["cluster"]
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-@click.group()
+@click.group(cls=Listing)
 def cluster() -> None:
     """Start, use and remove Kubernetes clusters on this machine."""
 

@@ -20,4 +20,11 @@ which_option = click.option(
     help="A local cluster, or the one of your kubeconfig's current context.",
 )
 yes_option = click.option("--yes", is_flag=True, help="Use the current context without asking.")
-output_option = click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
+output_option = click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the answer is written.",
+)

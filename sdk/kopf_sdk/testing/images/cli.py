@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kopf_sdk.errors import SdkError
+from kopf_sdk.listing import Listing
 from kopf_sdk.testing.images import container
 from kopf_sdk.testing.images.base import base_image, reference
 from kopf_sdk.testing.images.definition import load_definitions
@@ -19,10 +20,16 @@ __all__ = ["images"]
 
 _TOOL = click.option("--container-tool", type=click.Choice(container.TOOLS), help="The first that works when left out.")
 _QUIET = click.option("--quiet", is_flag=True, help="Show the container tool's output only when it fails.")
-_OUTPUT = click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+_OUTPUT = click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the answer is written.",
+)
 
 
-@click.group()
+@click.group(cls=Listing)
 def images() -> None:
     """Build container images, also where no registry is reachable."""
 
@@ -49,8 +56,21 @@ def _base(names: tuple[str, ...], refresh: bool, output: str) -> None:
 
 @images.command("build")
 @click.option("--tag", required=True, metavar="IMAGE", help="Name of the image, as my/memcached-operator:v0.0.1.")
-@click.option("--file", "file", type=click.Path(path_type=Path), default="operator/Containerfile", show_default=True)
-@click.option("--context", type=click.Path(path_type=Path, file_okay=False), default=".", show_default=True)
+@click.option(
+    "--file",
+    "file",
+    type=click.Path(path_type=Path),
+    default="operator/Containerfile",
+    show_default=True,
+    help="How the image is made.",
+)
+@click.option(
+    "--context",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=".",
+    show_default=True,
+    help="Folder whose files it is made of.",
+)
 @_TOOL
 @click.option("--build-arg", "build_args", multiple=True, metavar="NAME=VALUE", help="BASE_IMAGE, PIP_INDEX_URL, ...")
 @click.option("--local-base", is_flag=True, help="Stand on images made from packages: no registry is needed.")

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from kopf_sdk.listing import Listing
 from kopf_sdk.testing import packages
 from kopf_sdk.testing.cache import cache_directory
 from kopf_sdk.testing.tools.build import binary, ensure, find
@@ -17,7 +18,7 @@ from kopf_sdk.testing.tools.resolve import resolve
 __all__ = ["tools"]
 
 
-@click.group()
+@click.group(cls=Listing)
 def tools() -> None:
     """Build and find the pinned programs (Kubernetes, etcd, Helm, OLM, ...)."""
 
@@ -34,7 +35,13 @@ def _build(names: tuple[str, ...]) -> None:
 
 
 @tools.command("list")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the answer is written.",
+)
 def _list(output: str) -> None:
     """Show every program, its version and where it is."""
     pins = load_pins()
