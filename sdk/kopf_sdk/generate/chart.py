@@ -24,7 +24,7 @@ def chart_name(chart: Path) -> str:
     source = chart / "Chart.yaml"
     try:
         document = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise SdkError(f"{source} does not exist", hint="correct tool.kopf-sdk.chart in pyproject.toml") from error
     except yaml.YAMLError as error:
         raise SdkError(f"{source} is no YAML: {error}", hint="correct the line named") from error

@@ -48,7 +48,7 @@ def compare(files: Iterable[File], root: Path) -> list[Change]:
 
 
 def _compare(file: File, root: Path) -> Change:
-    old = file.path.read_text(encoding="utf-8") if file.path.exists() else None
+    old = _read(file.path)
     if old == file.text:
         return Change(file, "unchanged")
     name = os.path.relpath(file.path, root)
@@ -59,6 +59,18 @@ def _compare(file: File, root: Path) -> Change:
         tofile="/dev/null" if file.text is None else f"b/{name}",
     )
     return Change(file, "create" if old is None else "delete" if file.text is None else "update", "".join(diff))
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise SdkError(
+            f"{path} cannot be written: {reason}", hint="move it away, or name another place in pyproject.toml"
+        ) from error
 
 
 def write(changes: Iterable[Change]) -> None:

@@ -99,6 +99,12 @@ def test_crds_on_standard_output(project: Path, capfd: pytest.CaptureFixture[str
             "no/Chart.yaml does not exist",
             "chart",
         ),
+        (
+            '[tool.kopf-sdk]\nresources = ["unit.generate.rows:Everything"]\nchart = "pyproject.toml"',
+            "pyproject.toml/Chart.yaml does not exist",
+            "chart",
+        ),
+        ('[tool.kopf-sdk]\nresources = []\ndocs = "."', "cannot be written: Is a directory", "pyproject.toml"),
     ],
 )
 def test_wrong_settings(
