@@ -32,7 +32,7 @@ spec:
 """
 
 
-def converted(text: str, *, namespace: str = "", **config: Any) -> Conversion:
+def converted(text: str, **config: Any) -> Conversion:
     settings = Config(**config)
     return convert(
         parse_stream(text),
@@ -40,7 +40,6 @@ def converted(text: str, *, namespace: str = "", **config: Any) -> Conversion:
         config=settings,
         metadata=gather_metadata(CHART, settings),
         profile=PROFILES["olm-v0"],
-        namespace=namespace,
     )
 
 
@@ -220,3 +219,22 @@ def test_a_service_that_is_called_like_olms_needs_another_name() -> None:
     assert fate(itself, "Service", "op-service").disposition is Disposition.LEFT_OUT
     assert "service-ports" in [notice.code for notice in itself.notices]
     assert errors(itself) == []
+
+
+def test_rights_on_objects_that_are_called_after_the_namespace_are_an_error() -> None:
+    rights = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: op, namespace: somewhere}
+rules: [{apiGroups: [""], resources: [secrets], resourceNames: [op.somewhere.tls], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: op, namespace: somewhere}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: op}
+subjects: [{kind: ServiceAccount, name: op, namespace: somewhere}]
+"""
+    text = f"{DEPLOYMENT.replace('NAMESPACE', 'somewhere')}\n---{rights}"
+
+    assert [message.rpartition(": ")[2] for message in errors(converted(text))] == ["rules[0].resourceNames[0]"]
+    assert errors(converted(text, namespace="somewhere")) == []

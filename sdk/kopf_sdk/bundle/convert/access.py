@@ -6,7 +6,7 @@ import copy
 from collections.abc import Collection, Mapping
 
 from kopf_sdk.bundle.convert.draft import Draft
-from kopf_sdk.bundle.convert.files import write_file
+from kopf_sdk.bundle.convert.files import report_namespace, write_file
 from kopf_sdk.bundle.fate import Disposition, Level, remedies
 from kopf_sdk.bundle.hooks import RUN_ONCE, accounts_of, hook_companions
 from kopf_sdk.bundle.install_modes import WATCH_TOKEN
@@ -47,6 +47,11 @@ def place_access(draft: Draft) -> None:
     draft.result.notices += draft.access.notices
     _account_settings(draft, by_kind(rbac, "ServiceAccount"), accounts)
     draft.settle(draft.access.fates)
+    kept = {obj.ref for obj, _ in draft.access.files}
+    granted = {f.ref for f in draft.access.fates if f.disposition in {Disposition.CSV, Disposition.TRANSFORMED}}
+    for role in by_kind(rbac, "Role", "ClusterRole"):
+        if role.ref in granted - kept:
+            report_namespace(draft, role, {"rules": role.data.get("rules")}, "")
     for obj, reason in draft.access.files:
         write_file(draft, obj, reason, settled=id(obj) not in draft.open and obj in rbac)
 
