@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kopf_sdk.bundle import yaml
 from kopf_sdk.bundle.chart import Chart
 from kopf_sdk.bundle.convert import Conversion
-from kopf_sdk.bundle.fate import Disposition, Fate, Level
+from kopf_sdk.bundle.fate import Disposition, Fate, Level, Notice
 from kopf_sdk.bundle.metadata import CATEGORIES, Metadata
 
 __all__ = ["initial_config"]
@@ -26,6 +26,7 @@ def initial_config(conversion: Conversion, chart: Chart) -> str:
         *_people(metadata, chart),
         "",
         *_install(conversion),
+        *_namespace(conversion),
         "",
         *_resources(conversion),
         *_stuck([fate for fate in conversion.fates if fate.disposition is Disposition.NO_PLACE]),
@@ -80,6 +81,18 @@ def _install(conversion: Conversion) -> list[str]:
     return lines
 
 
+def _namespace(conversion: Conversion) -> list[str]:
+    """Propose a namespace where the chart writes it into what is not expanded in the cluster."""
+    names = [str(notice.ref) for notice in conversion.notices if _fixes_namespace(notice)]
+    if not names:
+        return []
+    return [f"# named in {', '.join(names)}: it works there only", f"namespace: {conversion.metadata.package}"]
+
+
+def _fixes_namespace(notice: Notice) -> bool:
+    return notice.code == "install-namespace" and notice.level is Level.ERROR
+
+
 def _resources(conversion: Conversion) -> list[str]:
     owned = ((conversion.csv.get("spec") or {}).get("customresourcedefinitions") or {}).get("owned") or ()
     lines = ["# -- resources", "# samples: [samples/]  # examples for the console, checked against the schemas"]
@@ -120,7 +133,7 @@ def _proposal(fate: Fate) -> str:
 
 
 def _errors(conversion: Conversion) -> list[str]:
-    errors = [notice for notice in conversion.notices if notice.level is Level.ERROR]
+    errors = [n for n in conversion.notices if n.level is Level.ERROR and not _fixes_namespace(n)]
     lines = ["", "# -- still to be solved"] if errors else []
     for notice in errors:
         lines.extend(_comment(f"# {notice.ref or notice.code}: ", notice.message))

@@ -171,14 +171,15 @@ spec: {secretName: tls}
 
 def test_what_init_proposes_can_be_built(tmp_path: Path) -> None:
     volumes = "      volumes: [{name: tls, secret: {secretName: tls}}]"
+    settings = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {home: somewhere}}"
     things = [THING.replace("NAME", name) for name in ("one", "two")]
-    objects = [DEPLOYMENT.replace("NAMESPACE", "somewhere") + volumes, STATEFUL_SET, CERTIFICATE, *things]
-    text = "\n---".join([CRD.replace("GROUP", "example.com"), *objects])
+    objects = [DEPLOYMENT.replace("NAMESPACE", "somewhere") + volumes, STATEFUL_SET, CERTIFICATE, settings, *things]
+    text = "\n---\n".join([CRD.replace("GROUP", "example.com"), *objects])
     proposed = tmp_path / "bundle.yaml"
 
     proposed.write_text(initial_config(converted(text), CHART))
-    settings = load_config(proposed)
-    conversion = converted(text, drop=settings.drop, map=settings.map, patches=settings.patches)
+    config = load_config(proposed)
+    conversion = converted(text, drop=config.drop, map=config.map, patches=config.patches, namespace=config.namespace)
 
     assert errors(conversion) == []
     assert len(conversion.csv["spec"]["install"]["spec"]["deployments"]) == 2
