@@ -11,6 +11,7 @@ from kopf_sdk.bundle.chart import Chart, chart_from_metadata
 from kopf_sdk.bundle.config import Config, load_config
 from kopf_sdk.bundle.convert import Conversion, convert
 from kopf_sdk.bundle.examples import sample_files
+from kopf_sdk.bundle.guards import with_values
 from kopf_sdk.bundle.install_modes import WATCH_TOKEN
 from kopf_sdk.bundle.lock import DEFAULT_LOCK, load_lock
 from kopf_sdk.bundle.metadata import gather_metadata
@@ -82,6 +83,7 @@ def build_with_chart(request: BuildRequest, *, pin: bool = True) -> Built:
         samples=sample_files(config),
         lock=lock,
     )
+    conversion.fates = [with_values(fate, source.chart) for fate in conversion.fates]
     return Built(conversion, source.chart)
 
 

@@ -5,7 +5,7 @@ Read from a directory, an archive or one file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -56,6 +56,16 @@ class Chart:
             for path, content in sorted(self.files.items())
             if PurePosixPath(path).parts[0] in _SAMPLE_FOLDERS and path.endswith((".yaml", ".yml"))
         }
+
+    def template(self, source: str) -> str:
+        """Return the text of the template that Helm names as a source, "" when it is not at hand."""
+        path = Path(self.origin)
+        try:
+            if path.is_dir():
+                return path.joinpath(*PurePosixPath(source).parts[1:]).read_text(encoding="utf-8")
+            return _archived(path, source).decode("utf-8") if path.is_file() else ""
+        except (OSError, UnicodeDecodeError, SdkError):
+            return ""
 
 
 def chart_from_metadata(path: Path | None) -> Chart:
@@ -127,16 +137,24 @@ def _directory_files(path: Path) -> list[tuple[str, Path]]:
 
 
 def _archive_files(path: Path) -> dict[str, bytes]:
+    return dict(_members(path, _wanted))
+
+
+def _archived(path: Path, source: str) -> bytes:
+    relative = source.partition("/")[2]
+    return next((content for _, content in _members(path, relative.__eq__)), b"")
+
+
+def _members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    """Yield the wanted files of an archive by their path inside of the chart."""
     import tarfile  # noqa: PLC0415  # only archives need it
 
     try:
         with tarfile.open(path, "r:*") as archive:
-            files = {}
             for member in archive:
                 _, _, relative = member.name.removeprefix("./").partition("/")
-                if relative and member.isfile() and member.size <= _LIMIT and _wanted(relative):
+                if relative and member.isfile() and member.size <= _LIMIT and wanted(relative):
                     content = archive.extractfile(member)
-                    files[relative] = content.read() if content else b""
-            return files
+                    yield relative, content.read() if content else b""
     except (tarfile.TarError, OSError, EOFError) as error:
         raise SdkError(f"{path}: not a chart archive: {error}", hint="`helm package` makes one.") from error

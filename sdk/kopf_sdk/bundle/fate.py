@@ -9,7 +9,7 @@ from typing import Any
 
 from kopf_sdk.bundle.objects import Object, Ref, pod_spec
 
-__all__ = ["Disposition", "Fate", "Level", "Notice", "remedies", "without_claims"]
+__all__ = ["Disposition", "Fate", "Level", "Notice", "remedies", "value_way", "without_claims"]
 
 
 class Disposition(StrEnum):
@@ -53,27 +53,32 @@ class Notice:
     hint: str = ""
 
 
-def remedies(obj: Object, *targets: str, values: str = "") -> tuple[str, ...]:
+def remedies(obj: Object, *targets: str) -> tuple[str, ...]:
     """Return the ways out for an object without a place, each as lines to paste into bundle.yaml.
 
     Parameters
     ----------
     targets
         The `map` targets that make sense for the object.
-    values
-        A chart value that makes the object disappear, if one is known.
     """
     head = f"{{kind: {obj.kind}, name: {_quoted(obj.name)}"
     head += f", namespace: {obj.namespace}" if obj.namespace and obj.kind in {"Role", "RoleBinding"} else ""
-    template = f", see {obj.source}" if obj.source else ""
     ways = [f"drop:\n- {head}, reason: why the operator works without it}}"]
     ways.extend(f"map:\n- {head}, to: {target}}}" for target in targets)
     if "deployment" in targets and obj.spec.get("volumeClaimTemplates"):
         ways[1 + targets.index("deployment")] += f"\n{without_claims(obj)}"
     if not targets:
         ways.append(f"patches:\n- target: {head}}}\n  merge: {{kind: SomethingOlmTakes}}")
-    ways.append(f"values:\n  {values or '{}'}  # the value with which the chart leaves it out{template}")
+    ways.append(value_way(obj.source))
     return tuple(ways)
+
+
+def value_way(source: str, value: str = "") -> str:
+    """Return the way out by values, with the value if it is known."""
+    template = f", see {source}" if source else ""
+    if value:
+        return f"values:\n  {value}  # the chart leaves it out with it, and all else that depends on it{template}"
+    return f"values:\n  {{}}  # the value with which the chart leaves it out{template}"
 
 
 def without_claims(obj: Object) -> str:
