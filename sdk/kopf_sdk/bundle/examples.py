@@ -63,6 +63,8 @@ def collect_examples(
     ----------
     files
         Path → YAML text with any number of documents.
+    inline
+        Resources of the rendering that bundle.yaml makes examples, or, when not `strict`, those of an annotation.
     strict
         The user named the files: a file that is no YAML, or a resource that breaks its schema, is an error, not a
         warning.
@@ -74,7 +76,8 @@ def collect_examples(
         if _HELM_TEMPLATE in text and not strict:
             continue
         candidates.extend((path, data) for data in yaml.load_all(text, source=path) if isinstance(data, Mapping))
-    candidates.extend(("artifacthub.io/crdsExamples", data) for data in inline)
+    origin = "bundle.yaml, map to example" if strict else "artifacthub.io/crdsExamples"
+    candidates.extend((origin, data) for data in inline)
     owned = {f"{crd.group}/{version.name}/{crd.kind}": (crd, version) for crd in crds for version in crd.versions}
     seen: set[tuple[str, str]] = set()
     for where, data in candidates:

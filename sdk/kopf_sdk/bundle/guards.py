@@ -78,7 +78,8 @@ def _assignment(path: str, present: bool, defaults: Mapping[str, Any]) -> str:
     default: Any = defaults
     for part in (*parents, key):
         default = default.get(part) if isinstance(default, Mapping) else None
-    empty = {str: '""', list: "[]", dict: "null"}.get(type(default), "false")
+    empties = ((str, '""'), (list, "[]"), (dict, "null"))
+    empty = next((text for kind, text in empties if isinstance(default, kind)), "false")
     text = f"{key}: {'true' if present else empty}"
     for parent in reversed(parents):
         text = f"{parent}: {{{text}}}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kopf_sdk.bundle import yaml
 from kopf_sdk.bundle.chart import Chart
 from kopf_sdk.bundle.convert import Conversion
+from kopf_sdk.bundle.crds import read_crd
 from kopf_sdk.bundle.fate import Disposition, Fate, Level, Notice
 from kopf_sdk.bundle.metadata import CATEGORIES, Metadata
+from kopf_sdk.bundle.objects import Ref, by_kind
+from kopf_sdk.bundle.schema import violations
 
 __all__ = ["initial_config"]
 
@@ -29,7 +30,7 @@ def initial_config(conversion: Conversion, chart: Chart) -> str:
         *_namespace(conversion),
         "",
         *_resources(conversion),
-        *_stuck([fate for fate in conversion.fates if fate.disposition is Disposition.NO_PLACE]),
+        *_stuck(conversion),
         *_errors(conversion),
     ]
     return "\n".join(parts).rstrip("\n") + "\n"
@@ -103,13 +104,15 @@ def _resources(conversion: Conversion) -> list[str]:
     return lines
 
 
-def _stuck(fates: Sequence[Fate]) -> list[str]:
+def _stuck(conversion: Conversion) -> list[str]:
     """Propose something for all that has no place, since the file must be complete; other ways stand beside it."""
+    fates = [fate for fate in conversion.fates if fate.disposition is Disposition.NO_PLACE]
     if not fates:
         return []
+    unfit = _unfit(conversion)
     sections: dict[str, list[str]] = {}
     for fate in fates:
-        proposal = _proposal(fate)
+        proposal = _proposal(fate, fits=fate.ref not in unfit)
         others = [way.split("\n", 1)[0].rstrip(":") for way in fate.remedies if way != proposal]
         comments = [
             f"# {fate.ref}: {fate.reason}",
@@ -126,10 +129,21 @@ def _stuck(fates: Sequence[Fate]) -> list[str]:
     return lines + [line for section, content in sections.items() for line in (section, *content)]
 
 
-def _proposal(fate: Fate) -> str:
+def _proposal(fate: Fate, *, fits: bool) -> str:
     """Return the way out that loses least: a StatefulSet runs as a Deployment too, a custom resource is an example."""
     wanted = "to: deployment}" if fate.ref.kind == "StatefulSet" else "to: example}"
-    return next((way for way in fate.remedies if wanted in way), fate.remedies[0])
+    return next((way for way in fate.remedies if wanted in way and fits), fate.remedies[0])
+
+
+def _unfit(conversion: Conversion) -> set[Ref]:
+    """Return the custom resources that break the schema, as their chart renders them without the user's values."""
+    schemas = {
+        (f"{crd.group}/{version.name}", crd.kind): version.schema
+        for crd in (read_crd(obj.data) for obj in by_kind(conversion.rendered, "CustomResourceDefinition"))
+        for version in crd.versions
+    }
+    resources = [obj for obj in conversion.rendered if (obj.api_version, obj.kind) in schemas]
+    return {obj.ref for obj in resources if any(violations(obj.data, schemas[obj.api_version, obj.kind]))}
 
 
 def _errors(conversion: Conversion) -> list[str]:

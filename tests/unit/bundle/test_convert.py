@@ -173,6 +173,7 @@ def test_what_init_proposes_can_be_built(tmp_path: Path) -> None:
     volumes = "      volumes: [{name: tls, secret: {secretName: tls}}]"
     settings = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {home: somewhere}}"
     things = [THING.replace("NAME", name) for name in ("one", "two")]
+    things.append(THING.replace("NAME", "unfit").replace("spec: {}", "spec: none"))
     objects = [DEPLOYMENT.replace("NAMESPACE", "somewhere") + volumes, STATEFUL_SET, CERTIFICATE, settings, *things]
     text = "\n---\n".join([CRD.replace("GROUP", "example.com"), *objects])
     proposed = tmp_path / "bundle.yaml"
