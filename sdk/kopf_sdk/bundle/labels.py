@@ -9,7 +9,7 @@ from typing import Any
 
 from kopf_sdk.bundle.objects import Object
 
-__all__ = ["clean_metadata", "is_helm_mark", "selected_labels", "strip_pod_template"]
+__all__ = ["clean_metadata", "is_foreign_annotation", "is_helm_mark", "selected_labels", "strip_pod_template"]
 
 _ANNOTATIONS = ("helm.sh/", "meta.helm.sh/")
 # Another controller would act on these: they would fight with OLM over the CA bundle.
@@ -24,6 +24,11 @@ def is_helm_mark(key: str, value: str, labels: Mapping[str, str]) -> bool:
     if key in {"app.kubernetes.io/managed-by", "heritage"}:
         return value in {"Helm", "Tiller"}
     return key == "chart" and "heritage" in labels and bool(_CHART_LABEL.match(value))
+
+
+def is_foreign_annotation(key: str) -> bool:
+    """Say whether an annotation is Helm's, or asks somebody else than OLM to inject a CA bundle."""
+    return key.startswith((*_ANNOTATIONS, *_INJECTORS))
 
 
 def selected_labels(objects: Iterable[Object]) -> frozenset[tuple[str, str]]:
@@ -63,7 +68,7 @@ def clean_metadata(metadata: Mapping[str, Any], keep: frozenset[tuple[str, str]]
     annotations = {
         key: value
         for key, value in (metadata.get("annotations") or {}).items()
-        if not key.startswith(_ANNOTATIONS) and not key.startswith(_INJECTORS) and value is not None
+        if not is_foreign_annotation(key) and value is not None
     }
     if annotations:
         result["annotations"] = annotations
@@ -82,7 +87,7 @@ def strip_pod_template(spec: Mapping[str, Any], keep: frozenset[tuple[str, str]]
             metadata["labels"] = clean_labels(metadata["labels"], keep)
         elif "labels" in metadata:
             del metadata["labels"]
-        for key in [key for key in metadata.get("annotations") or {} if key.startswith(_ANNOTATIONS)]:
+        for key in [key for key in metadata.get("annotations") or {} if is_foreign_annotation(key)]:
             del metadata["annotations"][key]
         if not metadata.get("annotations", True):
             del metadata["annotations"]

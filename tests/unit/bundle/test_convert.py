@@ -240,3 +240,13 @@ subjects: [{kind: ServiceAccount, name: op, namespace: somewhere}]
 
     assert [message.rpartition(": ")[2] for message in errors(converted(text))] == ["rules[0].resourceNames[0]"]
     assert errors(converted(text, namespace="somewhere")) == []
+
+
+def test_annotations_that_ask_for_another_ca_leave_the_pods_too() -> None:
+    marks = "annotations: {cert-manager.io/inject-ca-from: somewhere/tls, helm.sh/resource-policy: keep, mine: x}"
+    text = DEPLOYMENT.replace("NAMESPACE", "somewhere").replace("annotations: null", marks)
+
+    conversion = converted(text)
+
+    assert errors(conversion) == []
+    assert deployment(conversion)["template"]["metadata"]["annotations"] == {"mine": "x"}

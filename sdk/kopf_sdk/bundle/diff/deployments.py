@@ -9,12 +9,14 @@ from kopf_sdk.bundle.certificates import OLM_PATHS
 from kopf_sdk.bundle.compare import ABSENT, Difference, differences
 from kopf_sdk.bundle.diff.world import World
 from kopf_sdk.bundle.fate import Disposition, Notice
-from kopf_sdk.bundle.labels import is_helm_mark
+from kopf_sdk.bundle.labels import is_foreign_annotation, is_helm_mark
 from kopf_sdk.bundle.lock import pin_text
 from kopf_sdk.bundle.objects import Object, by_kind
 from kopf_sdk.bundle.serving import find_backend, olm_secret_name, olm_service_name
 
 __all__ = ["compare_deployments"]
+
+_POD_ANNOTATIONS = "spec.template.metadata.annotations"
 
 
 def compare_deployments(world: World) -> Iterator[Notice]:
@@ -68,8 +70,10 @@ def _explain(world: World, difference: Difference, obj: Object, moved: Collectio
         return "revision-history"
     if path.startswith("metadata.annotations"):
         return "deployment-metadata"
-    if path.startswith("spec.template.metadata.annotations") and before is ABSENT:
+    if path.startswith(_POD_ANNOTATIONS) and before is ABSENT:
         return "olm-annotations"
+    if path.startswith(_POD_ANNOTATIONS) and after is ABSENT:
+        return "helm-marks" if is_foreign_annotation(path.removeprefix(f"{_POD_ANNOTATIONS}.")) else ""
     if ".labels." in path and after is ABSENT and is_helm_mark(path.split(".labels.", 1)[1], str(before), obj.labels):
         return "helm-marks"
     if path.startswith("spec.template.metadata.labels") and after is ABSENT:
