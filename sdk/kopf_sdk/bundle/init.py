@@ -110,8 +110,11 @@ def _stuck(conversion: Conversion) -> list[str]:
     if not fates:
         return []
     unfit = _unfit(conversion)
+    workloads = [f"{fate.ref.kind} {fate.ref.name}," for fate in fates if fate.ref.kind == "StatefulSet"]
     sections: dict[str, list[str]] = {}
     for fate in fates:
+        if any(workload in fate.reason for workload in workloads):
+            continue  # it has a place once the workload is a Deployment
         proposal = _proposal(fate, fits=fate.ref not in unfit)
         others = [way.split("\n", 1)[0].rstrip(":") for way in fate.remedies if way != proposal]
         comments = [

@@ -48,10 +48,11 @@ class WebhookPlan:
 
 @dataclass(slots=True, eq=False, repr=False)
 class _Rendering:
-    """Where webhooks are looked up: Services by namespace and name, deployments, and what is taken already."""
+    """Where webhooks are looked up: Services by namespace and name, workloads, and what is taken already."""
 
     services: Mapping[tuple[str, str], Object]
     deployments: Collection[Object]
+    others: Collection[Object]
     namespace: str
     ports: ServingPorts
     names: set[str] = field(default_factory=set)
@@ -63,7 +64,8 @@ def plan_webhooks(
     """Return the webhook definitions for the configurations and CRDs among `objects`."""
     plan = WebhookPlan()
     services = {(obj.namespace or namespace, obj.name): obj for obj in by_kind(objects, "Service")}
-    rendering = _Rendering(services, deployments, namespace, ports)
+    others = by_kind(objects, "StatefulSet", "DaemonSet")
+    rendering = _Rendering(services, deployments, others, namespace, ports)
     for configuration in by_kind(objects, *_TYPES):
         _admission(plan, configuration, rendering)
     _conversion(plan, by_kind(objects, "CustomResourceDefinition"), rendering)
@@ -241,9 +243,12 @@ def _backend(client: Mapping[str, Any], rendering: _Rendering) -> Backend | str:
         return f"its Service {home}/{name} is not in the rendering"
     port = int(reference.get("port") or 443)
     backend = find_backend(service, port, rendering.deployments)
-    if backend is None:
-        return f"Service {name} leads port {port} to no Deployment of the rendering"
-    return backend
+    if backend is not None:
+        return backend
+    for other in rendering.others:
+        if find_backend(service, port, [other]) is not None:
+            return f"Service {name} leads port {port} to {other.kind} {other.name}, and OLM installs Deployments only"
+    return f"Service {name} leads port {port} to no Deployment of the rendering"
 
 
 def _legal_name(wanted: str, kind: str, taken: set[str]) -> str:

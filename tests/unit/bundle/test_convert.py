@@ -250,3 +250,16 @@ def test_annotations_that_ask_for_another_ca_leave_the_pods_too() -> None:
 
     assert errors(conversion) == []
     assert deployment(conversion)["template"]["metadata"]["annotations"] == {"mine": "x"}
+
+
+def test_init_keeps_the_webhooks_of_a_stateful_set(tmp_path: Path) -> None:
+    text = f"{STATEFUL_SET}\n---{WEBHOOK.replace('app: op', 'app: store')}"
+    proposed = tmp_path / "bundle.yaml"
+
+    proposed.write_text(initial_config(converted(text), CHART))
+    config = load_config(proposed)
+    conversion = converted(text, map=config.map, patches=config.patches)
+
+    assert config.drop == []
+    assert errors(conversion) == []
+    assert conversion.csv["spec"]["webhookdefinitions"][0]["deploymentName"] == "store"
