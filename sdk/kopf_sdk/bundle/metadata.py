@@ -61,6 +61,7 @@ _ICON_TYPES = {
     ".gif": "image/gif",
 }
 _ICON_STARTS = {"image/png": b"\x89PNG", "image/jpeg": b"\xff\xd8", "image/gif": b"GIF8"}
+_FORGE = re.compile(r"https?://(?:github|gitlab|codeberg|bitbucket)\.")
 _LABEL_LIMIT = 63
 _DNS_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$")
 
@@ -286,14 +287,21 @@ def _provider(chart: Chart, config: Config, maintainers: tuple[Mapping[str, str]
     listed = chart.metadata.get("maintainers") or ()
     name = maintainers[0]["name"] if maintainers else str(listed[0].get("name", "")) if listed else ""
     home = chart.text("home")
-    name = name or (urlsplit(home).hostname or "").removeprefix("www.")
+    name = name or _site(home)
     return {key: value for key, value in (("name", name), ("url", home)) if value}
+
+
+def _site(url: str) -> str:
+    """Return whose site an address is: its host, or the organisation on a forge."""
+    parts = urlsplit(url)
+    owner = parts.path.strip("/").partition("/")[0]
+    return owner if owner and _FORGE.match(url) else (parts.hostname or "").removeprefix("www.")
 
 
 def _repository(chart: Chart) -> str:
     candidates = [*(str(url) for url in chart.metadata.get("sources") or ()), chart.text("home")]
     return next(
-        (url for url in candidates if re.match(r"https?://(?:github|gitlab|codeberg|bitbucket)\.", url)),
+        (url for url in candidates if _FORGE.match(url)),
         candidates[0] if candidates else "",
     )
 
