@@ -9,7 +9,7 @@ from typing import Any
 
 from kopf_sdk.bundle.references import containers
 
-__all__ = ["FoundImage", "find_images", "image_name", "related_images", "split_reference"]
+__all__ = ["FoundImage", "find_images", "image_name", "main_image", "related_images", "split_reference"]
 
 _HOST = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _DOMAIN = rf"(?:{_HOST}(?:\.{_HOST})+(?::\d+)?|localhost(?::\d+)?)"
@@ -114,6 +114,20 @@ def image_name(reference: str) -> str:
     """Return a name for `spec.relatedImages` from the last part of the repository."""
     repository, _, _ = split_reference(reference)
     return re.sub(r"[^a-z0-9]+", "-", repository.rsplit("/", 1)[-1].lower()).strip("-") or "image"
+
+
+def main_image(images: Collection[str], package: str, app_version: str) -> str:
+    """Return the image that most likely is the operator's own, "" when there is none.
+
+    The first container may be a proxy beside the operator, the first deployment one of a subchart.
+    """
+
+    def fit(image: str) -> tuple[bool, bool, bool, bool]:
+        name, tag = image_name(image), split_reference(image)[1]
+        released = bool(app_version) and tag.removeprefix("v") == app_version.removeprefix("v")
+        return name == package, name in package or package in name, released, "proxy" not in name
+
+    return max(images, key=fit, default="")
 
 
 def related_images(

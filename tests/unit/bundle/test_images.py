@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kopf_sdk.bundle.images import FoundImage, find_images, related_images, split_reference
+from kopf_sdk.bundle.images import FoundImage, find_images, main_image, related_images, split_reference
 
 
 def found(**container: Any) -> list[str]:
@@ -39,6 +39,20 @@ def test_a_key_of_a_config_map_is_like_a_variable() -> None:
         {"name": "db", "image": "db:11"},
         {"name": "db-2", "image": "org/db"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("package", "images", "own"),
+    [
+        ("secrets-operator", ["a/kube-rbac-proxy:v0.18", "b/secrets-operator:1.4"], "b/secrets-operator:1.4"),
+        ("gpu-operator", ["a/feature-discovery:v1", "b/gpu:v25"], "b/gpu:v25"),
+        ("lb", ["a/frr:10", "b/controller:v0.15.2"], "b/controller:v0.15.2"),
+        ("lb", ["a/auth-proxy:1", "b/x:2", "c/y:3"], "b/x:2"),
+        ("lb", [], ""),
+    ],
+)
+def test_the_operators_own_image(package: str, images: list[str], own: str) -> None:
+    assert main_image(images, package, "0.15.2") == own
 
 
 def test_given_images_are_never_overwritten() -> None:

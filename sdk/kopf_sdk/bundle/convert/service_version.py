@@ -16,7 +16,7 @@ from kopf_sdk.bundle.descriptors import describe_crd, related_resources
 from kopf_sdk.bundle.examples import collect_examples, examples_json
 from kopf_sdk.bundle.fate import Disposition, Level, remedies
 from kopf_sdk.bundle.files import without_nulls
-from kopf_sdk.bundle.images import find_images, related_images
+from kopf_sdk.bundle.images import find_images, main_image, related_images
 from kopf_sdk.bundle.labels import clean_metadata
 from kopf_sdk.bundle.layout import bundle_annotations, metadata_files, scorecard_config
 
@@ -86,7 +86,8 @@ def _images(draft: Draft) -> None:
     found = find_images(draft.specs, draft.config_maps, draft.config.images.patterns)
     given = {**draft.metadata.hub_images, **draft.config.images.related}
     draft.parts.related_images = related_images(found, given, draft.config.images.exclude)
-    draft.parts.container_image = next(iter(own_images(draft)), "")
+    version = draft.chart.text("appVersion")
+    draft.parts.container_image = main_image(own_images(draft), draft.metadata.package, version)
 
 
 def _examples(draft: Draft) -> None:
