@@ -99,7 +99,7 @@ def crd_text(crd: Object, conversion_service: str = "") -> str:
     if conversion is not None:
         start, end = _block(text, "conversion", 2) or (0, 0)
         text = text[:start] + _indent(yaml.dump({"conversion": conversion}), 2) + text[end:]
-    return "\n".join(line.rstrip() for line in _without_source(text)) + "\n"
+    return "\n".join(_without_source(text)) + "\n"
 
 
 def without_descriptions(value: Any, *, keep_depth: int) -> Any:

@@ -86,3 +86,10 @@ def test_descriptions_are_dropped_below_a_depth() -> None:
 
     assert trimmed["properties"]["spec"]["properties"]["a"]["description"] == "kept too"
     assert trimmed["properties"]["spec"]["properties"]["a"]["properties"] == {"description": {"type": "string"}}
+
+
+def test_blanks_at_the_end_of_lines_stay() -> None:
+    text = TEXT.replace("looks like a key", "ends in blanks  \n          which break a line in Markdown")
+    crd = parse_stream(text)[0]
+
+    assert yaml.load(crd_text(crd, "op-service"))["spec"]["versions"] == crd.spec["versions"]
