@@ -14,7 +14,6 @@ class _Absent:
 
 
 ABSENT = _Absent()
-_EMPTY: tuple[Any, ...] = ({}, [])
 
 
 class Difference(NamedTuple):
@@ -31,9 +30,7 @@ class Difference(NamedTuple):
 def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:
     """Yield every field in which two values differ."""
     before, after = (ABSENT if value is None else value for value in (before, after))
-    if before in _EMPTY and (after is ABSENT or after in _EMPTY):
-        return
-    if before is ABSENT and after in _EMPTY:
+    if _empty(before) and _empty(after):
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in [*before, *(key for key in after if key not in before)]:
@@ -44,6 +41,11 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]
         yield from _lists(before, after, path)
     elif before != after or isinstance(before, bool) != isinstance(after, bool):
         yield Difference(path, before, after)
+
+
+def _empty(value: Any) -> bool:
+    """Say whether a value says nothing: absent, null, or without content but nulls."""
+    return value is ABSENT or value == [] or (isinstance(value, Mapping) and all(v is None for v in value.values()))
 
 
 def _lists(before: list[Any], after: list[Any], path: str) -> Iterator[Difference]:

@@ -14,6 +14,7 @@ def test_nulls_and_empty_values_are_nothing() -> None:
 
 
 def test_a_null_is_as_good_as_no_field() -> None:
+    assert found({"a": {"b": None}}, {}) == []
     assert list(differences({"a": None}, {"a": {"b": 1}})) == list(differences({}, {"a": {"b": 1}}))
 
 
