@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -88,12 +89,19 @@ def build_with_chart(request: BuildRequest, *, pin: bool = True) -> Built:
 
 
 def find_config(request: BuildRequest) -> Path | None:
-    """Return the configuration to use: the given one, else bundle.yaml in or beside a chart directory."""
+    """Return the configuration to use: the given one, else bundle.yaml in or beside a chart directory.
+
+    A file of that name with Kubernetes objects in it is a project's own: all of its manifests in one.
+    """
     if request.config is not None:
         return request.config
     chart = Path(request.chart)
     candidates = [chart / DEFAULT_CONFIG, chart.parent / DEFAULT_CONFIG] if chart.is_dir() else []
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if path.is_file() and not _holds_objects(path)), None)
+
+
+def _holds_objects(path: Path) -> bool:
+    return re.search(rb"^kind:", path.read_bytes(), re.MULTILINE) is not None
 
 
 def _override(config: Config, request: BuildRequest) -> None:

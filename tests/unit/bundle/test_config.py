@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from kopf_sdk.bundle.build import BuildRequest, find_config
 from kopf_sdk.bundle.config import load_config
+from kopf_sdk.bundle.profile import PROFILES
 from kopf_sdk.errors import SdkError
 
 
@@ -47,3 +49,15 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, "icon: logo.svg\n"))
 
     assert config.path("logo.svg") == tmp_path / "logo.svg"
+
+
+def test_manifests_called_bundle_yaml_are_no_configuration(tmp_path: Path) -> None:
+    chart = tmp_path / "chart"
+    chart.mkdir()
+    request = BuildRequest(str(chart), PROFILES["olm-v0"])
+    beside = tmp_path / "bundle.yaml"
+
+    beside.write_text("package: x\n")
+    assert find_config(request) == beside
+    beside.write_text("# all in one\napiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n---\n")
+    assert find_config(request) is None
