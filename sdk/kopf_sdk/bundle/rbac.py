@@ -265,6 +265,7 @@ class _Resolver:
                     f"rights for {role.namespace} only cannot be expressed, see its binding",
                 )
                 return
+            self._report_aggregation(role, accounts)
             keep = self._also_file(role, key, accounts)
             if keep:
                 self.access.files.append((role, where))
@@ -296,6 +297,17 @@ class _Resolver:
             )
         ]
         return f"kept as a file as well: {', '.join(binders)} may bind it by name at run time" if binders else ""
+
+    def _report_aggregation(self, role: Object, accounts: Collection[str]) -> None:
+        if role.data.get("aggregationRule"):
+            self._notice(
+                Level.WARNING,
+                "rbac-aggregation",
+                f"rules of ClusterRoles that join it later do not reach {', '.join(accounts)}: the CSV has the rules "
+                f"of today",
+                role,
+                "Whoever adds such a ClusterRole must bind it to the account as well.",
+            )
 
     def _report_widening(self) -> None:
         for account, rules in self.access.permissions.items():

@@ -263,3 +263,21 @@ def test_init_keeps_the_webhooks_of_a_stateful_set(tmp_path: Path) -> None:
     assert config.drop == []
     assert errors(conversion) == []
     assert conversion.csv["spec"]["webhookdefinitions"][0]["deploymentName"] == "store"
+
+
+def test_an_aggregated_role_takes_no_rules_later_which_is_said() -> None:
+    rights = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: op}
+aggregationRule: {clusterRoleSelectors: [{matchLabels: {to: op}}]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: op}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: op}
+subjects: [{kind: ServiceAccount, name: op, namespace: somewhere}]
+"""
+    conversion = converted(f"{DEPLOYMENT.replace('NAMESPACE', 'somewhere')}\n---{rights}")
+
+    assert [notice.code for notice in conversion.notices if notice.level is Level.WARNING] == ["rbac-aggregation"]
