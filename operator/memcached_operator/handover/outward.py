@@ -13,6 +13,7 @@ milliseconds.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -22,6 +23,8 @@ from memcached_operator.handover.watching import Counters, Line, Watcher
 from memcached_operator.wire import WireError
 
 __all__ = ["OLDEST_SOURCE", "HandoverError", "Outward"]
+
+log = logging.getLogger(__name__)
 
 OLDEST_SOURCE = (1, 6, 28)
 """The first memcached that lets a copy keep the CAS; its log has told deletions since 1.6.21."""
@@ -34,10 +37,17 @@ _COMPARE_AGAIN = 2.0
 _CLOCK_TOLERANCE = 2
 _LAST_LINES = 5.0
 _MOST_RESYNCS = 20
+_MOST_TRIES = 6
+"""How often it is begun when one of the two does not answer, each time with what the spare has by then."""
+_TRY_AGAIN = 2.0
 
 
 class HandoverError(Exception):
     """The items cannot be handed over; the message says why."""
+
+
+class _SilentError(Exception):
+    """One of the two did not answer in time, or is gone: which of it, another try will show."""
 
 
 class Outward:
@@ -71,20 +81,35 @@ class Outward:
         HandoverError
             The source is too old, or went before everything was copied, or changes faster than it can be copied.
         """
+        for tried in range(_MOST_TRIES):
+            try:
+                return await self._try(begun=tried > 0)
+            except (_SilentError, WireError) as error:
+                self._tell(False)
+                log.info("%s", error)
+                why = error
+                await asyncio.sleep(_TRY_AGAIN)
+        raise HandoverError(str(why)) from why
+
+    async def _try(self, *, begun: bool) -> None:
         async with _sessions(*self._endpoints) as (source, dumping, watching, spare):
             await _check(source)
             await watching.watch("mutations", "deletions")
             watcher = Watcher(watching, source, self._see)
             async with watcher.reading():
                 try:
-                    await self._follow(source, dumping, spare, watcher)
+                    await self._follow(source, dumping, spare, watcher, begun=begun)
                 except WireError as error:
                     await self._end(error, spare, watcher)
 
-    async def _follow(self, source: Session, dumping: Session, spare: Session, watcher: Watcher) -> None:
+    async def _follow(
+        self, source: Session, dumping: Session, spare: Session, watcher: Watcher, *, begun: bool
+    ) -> None:
         """Never returns: WireError says that one of the two is gone."""
         known = Counters.of(await source.stats())
         await self._compare(source, dumping, spare)
+        if begun:  # what was deleted since is told by no log
+            await self._purge(source, spare)
         compared = looked = _now()
         resyncs = 0
         while True:
@@ -159,11 +184,11 @@ class Outward:
     async def _end(self, error: WireError, spare: Session, watcher: Watcher) -> None:
         """Take the source's last words, and delete what they are about."""
         if not self._exact:
-            raise HandoverError(f"memcached went away before its items were copied: {error}") from error
+            raise _SilentError(f"memcached went away before its items were copied: {error}") from error
         try:
             await asyncio.wait_for(watcher.ended.wait(), _LAST_LINES)
         except TimeoutError:
-            raise HandoverError(f"memcached stopped answering, but did not say that it ends: {error}") from error
+            raise _SilentError(f"memcached stopped answering, but did not say that it ends: {error}") from error
         if self._overflow:
             raise HandoverError("memcached told of more changes than could be followed, and ended") from error
         keys = list(self._dirty)

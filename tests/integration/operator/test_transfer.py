@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, ExitStack
@@ -102,6 +103,30 @@ async def test_thirty_thousand_items_are_there_again_within_seconds_and_as_they_
         else:
             assert least - 3 <= was.ttl - (item.ttl or 0) <= most + 3, key  # whole seconds, three times
     assert (kept.copied, kept.withheld, kept.refused) == (len(after), 0, 0)
+
+
+async def test_a_memcached_that_does_not_answer_for_a_while_is_copied_from_again() -> None:
+    """A busy node: given up at once, the pod would be replaced with an empty cache."""
+    items = [Item(b"key-%d" % number, False, b"v" * 1000, 0, None, 0) for number in range(8_000)]
+    with ExitStack() as stack:
+        source, spare = (stack.enter_context(running()) for _ in range(2))
+        await fill(endpoint(source), items)
+        handover = Handover(source, spare, port := free_port(), rate=3 * 10**6)
+        async with asyncio.timeout(90), asyncio.TaskGroup() as group:
+            task = group.create_task(handover.run())
+            await asyncio.sleep(1)
+            assert not handover.exact.is_set()
+            source.process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(6)
+            source.process.send_signal(signal.SIGCONT)
+            async with open_session(endpoint(source)) as session:
+                await session.delete([b"key-0", b"key-1"])
+            await handover.exact.wait()
+            await asyncio.to_thread(source.stop)
+            target = await asyncio.to_thread(stack.enter_context, running(port=port))
+            await task
+        found = await fetch(endpoint(target), [item.key for item in items])
+    assert set(found) == {item.key for item in items[2:]}
 
 
 class Clients:
