@@ -34,6 +34,8 @@ _ROUNDS = 3
 """A deletion's line and its count may come in neighbouring rounds, in either order."""
 _MOST_TOUCHED = 300_000
 _DIAL_TIMEOUT = 1.0
+_PATIENCE = 30.0
+"""Seconds that an answer may take on a busy node: once the connection is lost, nobody knows what clients deleted."""
 _CONFIRM_AGAIN = 0.05
 _DIAL_AGAIN = 0.003
 """Seconds; a port that is not open yet refuses at once."""
@@ -123,9 +125,9 @@ class Homeward:
         try:
             async with AsyncExitStack() as stack:
                 where, talking, watching, counters = await self._watched(stack)
-                spare = await stack.enter_async_context(open_session(self._spare))
-                dumping = await stack.enter_async_context(open_session(self._spare))
-                watcher = Watcher(watching, talking, self._see)
+                spare = await stack.enter_async_context(open_session(self._spare, timeout=_PATIENCE))
+                dumping = await stack.enter_async_context(open_session(self._spare, timeout=_PATIENCE))
+                watcher = Watcher(watching, talking, self._see, patience=_PATIENCE)
                 async with watcher.reading():
                     counters = await self._until_confirmed(where, talking, watcher, counters)
                     await self._copy(talking, spare, dumping, watcher, counters)
@@ -144,8 +146,8 @@ class Homeward:
                 try:
                     async with AsyncExitStack() as trying:
                         async with asyncio.timeout(_DIAL_TIMEOUT):
-                            talking = await trying.enter_async_context(open_session(target))
-                        watching = await trying.enter_async_context(open_session(target))
+                            talking = await trying.enter_async_context(open_session(target, timeout=_PATIENCE))
+                        watching = await trying.enter_async_context(open_session(target, timeout=_PATIENCE))
                         await watching.watch("mutations", "fetchers")
                         counters = Counters.of(await talking.stats())
                         stack.push_async_exit(trying.pop_all())

@@ -91,12 +91,17 @@ class Watcher:
         Another session with the same memcached; it must not be in use when `settled` is called.
     see
         Gets every line that is not about this watcher's own marks.
+    patience
+        Seconds that the stream may be behind.
     """
 
-    def __init__(self, watching: Session, marking: Session, see: Callable[[Line], None]) -> None:
+    def __init__(
+        self, watching: Session, marking: Session, see: Callable[[Line], None], *, patience: float = _MARK_DEADLINE
+    ) -> None:
         self._watching = watching
         self._marking = marking
         self._see = see
+        self._patience = patience
         self._mark = _MARK + secrets.token_hex(8).encode()
         self._number = 0
         self._seen = 0
@@ -134,12 +139,12 @@ class Watcher:
         await self._marking.mark(b"%s/%d" % (self._mark, self._number))
 
     async def _until(self, number: int) -> None:
-        end = asyncio.get_running_loop().time() + _MARK_DEADLINE
+        end = asyncio.get_running_loop().time() + self._patience
         while self._seen < number:
             if self.ended.is_set():
                 raise WireError("memcached closed the stream of its log")
             if asyncio.get_running_loop().time() > end:
-                raise WireError(f"memcached's log is more than {_MARK_DEADLINE:g} s behind")
+                raise WireError(f"memcached's log is more than {self._patience:g} s behind")
             self._arrived.clear()
             try:
                 async with asyncio.timeout(_MARK_LOST):

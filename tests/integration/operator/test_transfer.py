@@ -129,6 +129,26 @@ async def test_a_memcached_that_does_not_answer_for_a_while_is_copied_from_again
     assert set(found) == {item.key for item in items[2:]}
 
 
+async def test_a_new_memcached_that_does_not_answer_for_a_while_gets_its_items_all_the_same() -> None:
+    items = [Item(b"key-%d" % number, False, b"v" * 1000, 0, None, 0) for number in range(6_000)]
+    with ExitStack() as stack:
+        source, spare = (stack.enter_context(running()) for _ in range(2))
+        await fill(endpoint(source), items)
+        handover = Handover(source, spare, port := free_port(), rate=2 * 10**6)
+        async with asyncio.timeout(90), asyncio.TaskGroup() as group:
+            task = group.create_task(handover.run())
+            await handover.exact.wait()
+            await asyncio.to_thread(source.stop)
+            target = await asyncio.to_thread(stack.enter_context, running(port=port))
+            await asyncio.sleep(1)
+            target.process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(12)
+            assert not task.done()
+            target.process.send_signal(signal.SIGCONT)
+            kept = await task
+    assert kept.copied == len(items)
+
+
 class Clients:
     """One client that stores, deletes and reads without pause, and knows what every key may hold afterwards."""
 
