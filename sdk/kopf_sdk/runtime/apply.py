@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
+
+from pydantic_core import to_json
 
 from kopf_sdk.errors import SdkError
 from kopf_sdk.runtime.cache import Entry, Store
@@ -140,9 +141,9 @@ class Wanted:
             "uid": owner["metadata"]["uid"],
             "controller": True,
         }
-        text = json.dumps(child)
+        text = to_json(child)
         digest = hash((reference["uid"], text))
-        return cls(kind, namespace, metadata["name"], child, reference, labels, digest, "null" in text)
+        return cls(kind, namespace, metadata["name"], child, reference, labels, digest, b"null" in text)
 
     @functools.cached_property
     def manifest(self) -> Manifest:

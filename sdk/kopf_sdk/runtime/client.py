@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -20,6 +19,7 @@ import aiohttp
 import yaml
 from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client import Configuration
+from pydantic_core import from_json, to_json
 
 from kopf_sdk.errors import SdkError
 from kopf_sdk.runtime.errors import ApiError, ServerError, TooManyRequestsError, UnauthorizedError, UnreachableError
@@ -170,7 +170,7 @@ class Client:
         LeadershipLostError
             If the gate is closed; nothing was sent.
         """
-        data = json.dumps(body, separators=(",", ":")).encode() if body is not None else None
+        data = to_json(body) if body is not None else None
         headers = {"Accept": accept}
         if data is not None:
             headers["Content-Type"] = content_type
@@ -214,7 +214,7 @@ class Client:
             raise UnreachableError(f"{method} {path}: {error or type(error).__name__}") from error
         self.observer(method, str(response.status))
         try:
-            decoded = json.loads(raw) if raw else {}
+            decoded = from_json(raw) if raw else {}
         except ValueError:
             decoded = raw.decode(errors="replace")
         if response.status >= 300 or not isinstance(decoded, dict):
@@ -309,7 +309,7 @@ def _patience(error: ApiError, method: str, attempt: int) -> float | None:
 
 def _decoded(raw: bytes) -> Any:
     try:
-        return json.loads(raw)
+        return from_json(raw)
     except ValueError:
         return raw.decode(errors="replace")
 

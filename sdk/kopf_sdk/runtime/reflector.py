@@ -7,7 +7,6 @@ vanished unseen stays; one kind's failure is its own; and an event costs a twent
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import re
@@ -15,6 +14,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic_core import from_json
 
 from kopf_sdk.runtime.cache import Source, Store
 from kopf_sdk.runtime.client import METADATA, METADATA_LIST, Client
@@ -222,7 +223,7 @@ class Reflector:
         try:
             async for line in self._client.stream(path, params=params, accept=accept, silence=SILENCE):
                 if not self._known(line):
-                    self._take_in(json.loads(line))
+                    self._take_in(from_json(line))
         except UnreachableError as error:
             # The history is still there: go on from the last version, no list needed.
             self._fail(error)
