@@ -280,8 +280,8 @@ class Client:
         limit = self.gate(True)
         url = self.connection.server + path
         try:
-            opening = self._streams.ws_connect(url, params=params, protocols=[protocol], headers=credentials)
-            channel = await asyncio.wait_for(opening, self._timeout if limit is None else min(limit, self._timeout))
+            async with asyncio.timeout(self._timeout if limit is None else min(limit, self._timeout)):
+                channel = await self._streams.ws_connect(url, params=params, protocols=[protocol], headers=credentials)
         except aiohttp.WSServerHandshakeError as error:
             self.observer("GET", str(error.status))
             raise ApiError.of(error.status, f"{path}: {error.message}", {}) from error

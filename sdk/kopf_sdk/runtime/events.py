@@ -106,7 +106,8 @@ class Recorder:
         """Write events until cancelled."""
         while True:
             try:
-                key, event = await asyncio.wait_for(self._outbox.get(), FLUSH_SECONDS)
+                async with asyncio.timeout(FLUSH_SECONDS):  # not wait_for: see Queue.get
+                    key, event = await self._outbox.get()
             except TimeoutError:
                 await self._flush()
                 continue

@@ -357,7 +357,8 @@ class Manager:
             log.warning("reconciliations were cut off after %.0f s", self.settings.grace_period)
             await asyncio.wait(late, timeout=1)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(recorder.drain(), 2)
+            async with asyncio.timeout(2):
+                await recorder.drain()
         for task in holding:
             await cancelled(task)  # it would get the lease again
         if election is not None:

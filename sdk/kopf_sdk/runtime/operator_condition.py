@@ -120,7 +120,8 @@ class UpgradeGuard:
                 retry = PAUSE_SECONDS
                 await asyncio.sleep(PAUSE_SECONDS)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), CHECK_SECONDS)
+                    async with asyncio.timeout(CHECK_SECONDS):  # not wait_for: see Queue.get
+                        await self._changed.wait()
 
     async def _write(self) -> None:
         live = await self._client.request("GET", self._path)

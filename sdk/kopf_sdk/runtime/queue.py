@@ -7,6 +7,7 @@ added while it is worked on is worked on once more afterwards.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import random
 import time
@@ -166,10 +167,10 @@ class Queue:
                 return key
             self._wakeup.clear()
             timeout = self._later[0][0] - self.clock() if self._later else None
-            try:
-                await asyncio.wait_for(self._wakeup.wait(), timeout)
-            except TimeoutError:
-                continue
+            # Not wait_for: in Python 3.11 it forgets a cancellation that comes together with the wake-up.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._wakeup.wait()
 
     def done(self, key: str) -> None:
         """Give the key back."""

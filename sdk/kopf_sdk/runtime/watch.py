@@ -272,7 +272,9 @@ class KopfWatch:
         behind_since: float | None = None
         while True:
             try:
-                await asyncio.wait_for(listed.wait(), None if not state.synced else random.uniform(*PRUNE_SECONDS))  # noqa: S311
+                # Not wait_for: see Queue.get.
+                async with asyncio.timeout(None if not state.synced else random.uniform(*PRUNE_SECONDS)):  # noqa: S311
+                    await listed.wait()
             except TimeoutError:
                 pass
             else:

@@ -182,3 +182,22 @@ async def test_closing_wakes_every_waiting_worker() -> None:
     queue.close()
     results = await asyncio.wait_for(asyncio.gather(*workers, return_exceptions=True), 60)
     assert all(isinstance(result, QueueClosedError) for result in results)
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_worker_that_is_cancelled_as_a_key_arrives_ends(turns: int) -> None:
+    queue = Queue()
+    queue.add_after("later", 60)
+
+    async def work() -> None:
+        while True:
+            queue.done(await queue.get())
+
+    worker = asyncio.create_task(work())
+    await asyncio.sleep(0.01)
+    queue.add("now")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    worker.cancel()
+    await asyncio.wait({worker}, timeout=1)
+    assert worker.cancelled()
