@@ -26,7 +26,7 @@ from kopf_sdk.runtime.cache import Store
 from kopf_sdk.runtime.client import METADATA_LIST, Client
 from kopf_sdk.runtime.errors import ApiError, LeadershipLostError
 from kopf_sdk.runtime.kinds import Manifest
-from kopf_sdk.runtime.reflector import CHUNK, POLL_ABSENT, RETRY_FORBIDDEN, SILENCE, WatchState, served
+from kopf_sdk.runtime.reflector import CHUNK, POLL_ABSENT, RETRY, RETRY_FORBIDDEN, SILENCE, WatchState, served
 from kopf_sdk.runtime.scope import Scope
 
 __all__ = ["KopfWatch", "Primary"]
@@ -91,7 +91,8 @@ class KopfWatch:
         while True:
             present = await self._present()
             if not present:
-                await asyncio.sleep(POLL_ABSENT)
+                absent = all(state.absent for primary in self._primaries for state in primary.states)
+                await asyncio.sleep(POLL_ABSENT if absent else RETRY)
                 continue
             self._restart.clear()
             started = self._loop.time()
@@ -125,9 +126,9 @@ class KopfWatch:
                     continue
             except ApiError as error:
                 for state in primary.states:
+                    state.absent = False  # not known
                     state.fail(str(error))
                 log.warning("cannot ask for %s: %s", kind, error)
-                await asyncio.sleep(1)
                 continue
             if not all(state.absent for state in primary.states):
                 log.error("the cluster does not have %s: is its CRD installed? Looking again", kind)
@@ -142,6 +143,8 @@ class KopfWatch:
             await asyncio.sleep(POLL_ABSENT)
             for primary in self._primaries:
                 if primary not in present:
+                    for state in primary.states:
+                        state.touch()
                     try:
                         if await served(self._client, primary.store.source.kind):
                             return
