@@ -66,7 +66,7 @@ class WatchState:
     touched: float = field(default_factory=time.monotonic)
     """When the watch last heard from the server, or last tried to (monotonic)."""
     settled: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the first outcome is known: synced, absent or failing."""
+    """Set once the first outcome is known: synced, absent or refused. A server that is away is none."""
     listeners: list[Callable[[WatchState], None]] = field(default_factory=list)
     """Called whenever the store becomes complete after it was not."""
 
@@ -89,11 +89,12 @@ class WatchState:
             for listener in self.listeners:
                 listener(self)
 
-    def fail(self, problem: str) -> None:
-        """Note that reading fails."""
+    def fail(self, problem: str, *, answered: bool = True) -> None:
+        """Note that reading fails; without an answer it is not known yet whether it can be read."""
         self.problem = problem
         self.touch()
-        self.settled.set()
+        if answered:
+            self.settled.set()
 
     def vanish(self) -> None:
         """Note that the kind does not exist."""
@@ -177,7 +178,7 @@ class Reflector:
     def _fail(self, error: Exception) -> None:
         if self.state.problem is None:
             self._log.warning("cannot watch %s, trying again: %s", self.state, error)
-        self.state.fail(str(error))
+        self.state.fail(str(error), answered=not isinstance(error, UnreachableError))
         if isinstance(error, ForbiddenError):
             self.state.synced = False
 

@@ -24,7 +24,7 @@ import kopf
 
 from kopf_sdk.runtime.cache import Store
 from kopf_sdk.runtime.client import METADATA_LIST, Client
-from kopf_sdk.runtime.errors import ApiError, LeadershipLostError
+from kopf_sdk.runtime.errors import ApiError, LeadershipLostError, UnreachableError
 from kopf_sdk.runtime.kinds import Manifest
 from kopf_sdk.runtime.reflector import CHUNK, POLL_ABSENT, RETRY, RETRY_FORBIDDEN, SILENCE, WatchState, served
 from kopf_sdk.runtime.scope import Scope
@@ -71,6 +71,8 @@ class KopfWatch:
         self._selector = selector
         self._primaries = primaries
         self._listed = {id(state): asyncio.Event() for primary in primaries for state in primary.states}
+        self._versions: dict[int, int] = {}
+        """That of the last list, by state."""
         self._restart = asyncio.Event()
         self._restart.set()
         self._loop = asyncio.get_running_loop()
@@ -127,7 +129,7 @@ class KopfWatch:
             except ApiError as error:
                 for state in primary.states:
                     state.absent = False  # not known
-                    state.fail(str(error))
+                    state.fail(str(error), answered=not isinstance(error, UnreachableError))
                 log.warning("cannot ask for %s: %s", kind, error)
                 continue
             if not all(state.absent for state in primary.states):
@@ -238,7 +240,7 @@ class KopfWatch:
                 response = await handler(request)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 self._client.observer(request.method, "<error>")
-                self._call(self._on_answer, state, f"{error or type(error).__name__}", False)
+                self._call(self._on_answer, state, f"{error or type(error).__name__}", False, False)
                 raise
             self._client.observer(request.method, str(response.status))
             if response.status < 400:
@@ -254,14 +256,16 @@ class KopfWatch:
 
         return middleware
 
-    def _on_answer(self, state: WatchState | None, problem: str | None, listed: bool) -> None:
+    def _on_answer(
+        self, state: WatchState | None, problem: str | None, listed: bool, answered: bool = True
+    ) -> None:
         if state is None:
             return
         state.touch()
         if problem is not None:
             if state.problem is None:
                 log.warning("cannot watch %s, trying again: %s", state, problem)
-            state.fail(problem)
+            state.fail(problem, answered=answered)
             state.doubtful = True
         elif listed or state.problem is not None:
             state.doubtful = True
@@ -325,6 +329,11 @@ class KopfWatch:
             if not (token := page["metadata"].get("continue")):
                 break
             params["continue"] = token
+        if version < self._versions.get(id(state), 0):
+            log.warning("%s: the cluster was restored from a backup, reading everything again", state)
+            store.reset(state.namespace)
+            self._restart.set()
+        self._versions[id(state)] = version
         if ghosts := store.prune(alive, version, state.namespace):
             log.info("%d of %s vanished while nobody was watching", len(ghosts), state)
         return any(store.older(uid, version) for uid, version in alive.items())

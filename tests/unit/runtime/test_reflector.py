@@ -8,7 +8,10 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from kopf_sdk.runtime.cache import Source, Store
+from kopf_sdk.runtime.errors import ApiError, ForbiddenError, ServerError, UnreachableError
 from kopf_sdk.runtime.kinds import Kind
 from kopf_sdk.runtime.reflector import Reflector
 
@@ -68,3 +71,19 @@ async def test_everything_else_is_decoded() -> None:
     assert len(store) == 0
     store, _ = await followed(event("ADDED", 20, text="another", uid="u2"))
     assert "u2" in store
+
+
+@pytest.mark.parametrize(
+    ("error", "settled"),
+    [(ForbiddenError("no", status=403), True), (ServerError("no", status=500), True), (UnreachableError("?"), False)],
+)
+async def test_a_server_that_is_away_leaves_open_what_can_be_read(error: ApiError, settled: bool) -> None:
+    class Failing(Server):
+        async def request(self, *_: Any, **__: Any) -> dict[str, Any]:
+            raise error
+
+    client: Any = Failing()
+    reflector = Reflector(client, Store(Source(CONFIG_MAP)), None, logging.getLogger(), asyncio.Semaphore())
+    await reflector._once()
+    assert reflector.state.problem == str(error)
+    assert reflector.state.settled.is_set() is settled

@@ -78,3 +78,20 @@ async def test_a_server_that_is_away_at_the_start_is_asked_again_at_once(monkeyp
     await asyncio.sleep(0.1)
     supervisor.cancel()
     assert server.asked == before
+
+
+async def test_a_cluster_restored_from_a_backup_is_believed() -> None:
+    server = Server(TOY)
+    kopf, (toys,) = watching(server, TOY)
+    kopf._restart.clear()
+    server.version, server.toys = 100, {"kept": 90, "made later": 95}
+    for uid, version in server.toys.items():
+        toys.store.put(toy(uid, version))
+    assert not await kopf._compare(toys, toys.states[0])
+    server.version, server.toys = 50, {"kept": 40, "deleted later": 45}
+    assert await kopf._compare(toys, toys.states[0])  # Kopf has to list again
+    assert kopf._restart.is_set()
+    for uid, version in server.toys.items():
+        toys.store.put(toy(uid, version))
+    assert {(entry.uid, entry.version) for entry in toys.store} == {("kept", 40), ("deleted later", 45)}
+    assert not await kopf._compare(toys, toys.states[0])
