@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from kopf_sdk.errors import SdkError
 from kopf_sdk.runtime.cache import Entry, Store
 from kopf_sdk.runtime.client import APPLY_PATCH, METADATA, UNCHECKED, Client
-from kopf_sdk.runtime.drift import first_difference, normalized
+from kopf_sdk.runtime.drift import differences, first_difference, normalized
 from kopf_sdk.runtime.errors import ApiError, ConflictError, ForbiddenError, InvalidError, NotFoundError
 from kopf_sdk.runtime.kinds import Kind, Manifest
 
@@ -189,6 +189,11 @@ def judge(wanted: Wanted, entry: Entry | None, owner_uid: str) -> Verdict:
     return Verdict("patch", difference) if difference else Verdict("keep")
 
 
+def _differing(wanted: Wanted, entry: Entry) -> frozenset[str]:
+    """Return all fields to repair."""
+    return frozenset(differences(wanted.manifest, entry.manifest(), entry.fields))
+
+
 def _is_orphan(wanted: Wanted, entry: Entry) -> bool:
     """Whether an object without a controller carries the labels that mark it as this resource's child."""
     labels = wanted.manifest["metadata"].get("labels", {})
@@ -223,8 +228,8 @@ class Applier:
     field_manager: str
     labels: Mapping[str, str] = field(default_factory=dict)
     log: Callable[[str], None] = lambda message: None
-    _stubborn: OrderedDict[tuple[Kind, str], tuple[int, str]] = field(default_factory=OrderedDict)
-    """(digest, path) of what the API server would not keep: applying it again and again would change nothing."""
+    _stubborn: OrderedDict[tuple[Kind, str], tuple[int, frozenset[str]]] = field(default_factory=OrderedDict)
+    """(digest, paths) of what the API server would not keep: applying it again and again would change nothing."""
 
     async def apply(self, owner: Manifest, children: Iterable[Mapping[str, Any]]) -> Applied:
         """Create, repair and delete until the owner's children are exactly these.
@@ -245,14 +250,17 @@ class Applier:
             try:
                 await self._bring(child, owner["metadata"]["uid"], applied)
             except (InvalidError, ForbiddenError) as error:
+                if isinstance(error, ForbiddenError) and error.namespace_terminating:
+                    trouble.append(error)
+                    continue
                 reason = "Forbidden" if isinstance(error, ForbiddenError) else "Rejected"
                 applied.problems.append(Problem(child.kind, child.name, reason, error.message))
             except ApiError as error:
                 trouble.append(error)
-        names = {(child.kind, child.name) for child in wanted}
+        names = {(child.kind, child.namespace, child.name) for child in wanted}
         for kind in self.children.kinds():
             for entry in self.children.store(kind).owned_by(owner["metadata"]["uid"]):
-                if (kind, entry.name) not in names and not entry.deleting:
+                if (kind, entry.namespace, entry.name) not in names and not entry.deleting:
                     try:
                         await self.delete(kind, entry)
                         applied.changes.append(Change(Action.DELETED, kind, entry.name))
@@ -307,7 +315,8 @@ class Applier:
                 entry.settled = child.digest
             case "patch":
                 assert entry is not None
-                if self._stubborn.get((child.kind, entry.uid)) == (child.digest, verdict.detail):
+                digest, paths = self._stubborn.get((child.kind, entry.uid), (0, frozenset()))
+                if digest == child.digest and verdict.detail in paths and _differing(child, entry) <= paths:
                     entry.settled = child.digest
                     return
                 await self._patch(child, entry, verdict.detail, store)
@@ -346,7 +355,7 @@ class Applier:
         self._take_in(child, answer, store)
         updated = store.get(child.namespace, child.name)
         if updated is not None and (left := judge(child, updated, updated.owner or "")).step == "patch":
-            self._stubborn[child.kind, updated.uid] = (child.digest, left.detail)
+            self._stubborn[child.kind, updated.uid] = (child.digest, _differing(child, updated))
             if len(self._stubborn) > MEMORY:
                 self._stubborn.popitem(last=False)
             self.log(f"{child.kind.kind} {child.name}: the API server does not keep {left.detail} as it was applied")

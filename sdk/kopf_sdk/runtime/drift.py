@@ -16,7 +16,7 @@ from typing import Any
 
 from kopf_sdk.runtime.kinds import Manifest
 
-__all__ = ["first_difference", "normalized"]
+__all__ = ["differences", "first_difference", "normalized"]
 
 Fields = Mapping[str, Any]
 """A node of FieldsV1: keys are `f:name`, `k:{…}` (list item by its keys), `v:…` (set member), `.`."""
@@ -64,7 +64,12 @@ def normalized(manifest: Mapping[str, Any], *, has_nulls: bool = True) -> Manife
 
 
 def first_difference(desired: Manifest, live: Manifest, applied: str | None) -> str | None:
-    """Return the path of the first field to repair, or None when there is nothing to do.
+    """Return the path of the first field to repair, or None when there is nothing to do; see `differences`."""
+    return next(differences(desired, live, applied), None)
+
+
+def differences(desired: Manifest, live: Manifest, applied: str | None) -> Iterator[str]:
+    """Yield the paths of the fields to repair.
 
     Parameters
     ----------
@@ -76,13 +81,15 @@ def first_difference(desired: Manifest, live: Manifest, applied: str | None) -> 
         Our FieldsV1 of the live object as JSON; None where we never applied it.
     """
     if applied is None:
-        return "metadata.managedFields"
+        yield "metadata.managedFields"
+        return
     fields = _decoded(applied)
     want = {key: value for key, value in desired.items() if key not in ("apiVersion", "kind", "metadata")}
     metadata = {key: desired["metadata"][key] for key in ("labels", "annotations") if desired["metadata"].get(key)}
     if metadata:
         want["metadata"] = metadata
-    return next(_missing(want, live, fields, ""), None) or next(_surplus(fields, want, ""), None)
+    yield from _missing(want, live, fields, "")
+    yield from _surplus(fields, want, "")
 
 
 @functools.lru_cache(maxsize=256)

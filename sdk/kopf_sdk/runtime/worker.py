@@ -98,7 +98,8 @@ class Worker(Generic[R]):
         priority = Priority.URGENT if change.is_drift else Priority.FRESH
         for entry in (change.old, change.new):
             if entry is not None and (owner := entry.controller) and owner.kind == self.controller.kind.kind:
-                self.queue.add(object_key(entry.namespace, owner.name), priority)
+                namespace = entry.namespace if self.controller.kind.namespaced else None
+                self.queue.add(object_key(namespace, owner.name), priority)
 
     def _follower(self, watch: Watch) -> Callable[[Change], None]:
         def on_change(change: Change) -> None:
@@ -181,14 +182,15 @@ class Worker(Generic[R]):
         if result is None:
             self.queue.retry(key)
             return "error"
+        if problems:
+            # Nothing tells when a foreign object goes or a quota is raised.
+            self.queue.retry(key, at_least=PROBLEM_SECONDS)
+        else:
+            self.queue.forget(key)
         if result.requeue_after > 0:
             self.queue.add_after(key, result.requeue_after)
-        if problems:
-            # Nothing tells when a foreign object goes or a quota is raised. Of two wishes the earlier one counts.
-            self.queue.retry(key, at_least=PROBLEM_SECONDS)
-            return "requeue"
-        self.queue.forget(key)
-        return "requeue_after" if result.requeue_after > 0 else "success"
+            return "requeue_after"
+        return "requeue" if problems else "success"
 
     async def _reconcile(self, manifest: Manifest) -> tuple[Result | None, bool]:
         """Return what the function returns (None: the resource is not valid), and whether children have problems."""

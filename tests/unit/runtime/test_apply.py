@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from kopf_sdk.errors import SdkError
-from kopf_sdk.runtime.apply import Wanted, judge
+from kopf_sdk.runtime.apply import Applier, Wanted, judge
 from kopf_sdk.runtime.cache import Source, Store
+from kopf_sdk.runtime.errors import ForbiddenError
 from kopf_sdk.runtime.kinds import Kind
 
 CONFIG_MAP = Kind("v1", "ConfigMap")
@@ -81,3 +83,102 @@ def test_what_is_somebody_elses_is_foreign() -> None:
 def test_a_child_of_a_deleted_namesake_is_waited_for() -> None:
     before = {"apiVersion": "x.dev/v1", "kind": "Toy", "name": "toy", "uid": "before", "controller": True}
     assert verdict(ownerReferences=[before])[0] == "wait"
+
+
+class Cluster:
+    """One kind of children, served and cached."""
+
+    def __init__(self) -> None:
+        self.cache = Store(Source(CONFIG_MAP), "toys")
+        self.keeps: Callable[[dict[str, Any]], None] = lambda manifest: None
+        """What the server does to what was applied."""
+        self.refusal: Exception | None = None
+        self.requests: list[str] = []
+        self.version = 10
+
+    # The caches.
+
+    def kind_of(self, child: Any) -> Kind:
+        return CONFIG_MAP
+
+    def store(self, kind: Kind) -> Store:
+        return self.cache
+
+    def kinds(self) -> list[Kind]:
+        return [CONFIG_MAP]
+
+    def absent(self, kind: Kind) -> bool:
+        return False
+
+    def unreadable(self, kind: Kind, namespace: str | None) -> str | None:
+        return None
+
+    # The server.
+
+    async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> dict[str, Any]:
+        self.requests.append(f"{method} {path.removeprefix('/api/v1/namespaces/')}")
+        if self.refusal is not None:
+            raise self.refusal
+        if method == "DELETE":
+            return {"kind": "Status"}
+        return self.kept(body)
+
+    def kept(self, manifest: Any) -> dict[str, Any]:
+        """Return an object as it is after an apply."""
+        kept: dict[str, Any] = json.loads(json.dumps(manifest))
+        self.keeps(kept)
+        self.version += 1
+        metadata = kept["metadata"]
+        fields = {
+            "f:data": {f"f:{name}": {} for name in kept["data"]},
+            "f:metadata": {"f:labels": {f"f:{name}": {} for name in metadata["labels"]}},
+        }
+        managed = [{"manager": "toys", "operation": "Apply", "apiVersion": "v1", "fieldsV1": fields}]
+        uid = f"{metadata['namespace']}/{metadata['name']}"
+        metadata |= {"uid": uid, "resourceVersion": str(self.version), "managedFields": managed}
+        return kept
+
+
+def applying(cluster: Any) -> Applier:
+    return Applier(cluster, cluster, "toys", LABELS)
+
+
+async def test_what_the_server_does_not_keep_does_not_hide_what_somebody_changes() -> None:
+    cluster = Cluster()
+    cluster.keeps = lambda manifest: manifest["data"].update(a="always this")
+    applier = applying(cluster)
+    child = {**CHILD, "data": {"a": "b", "c": "d"}}
+    await applier.apply(OWNER, [child])
+    for change in ("changed by hand", "changed again"):
+        cluster.cache.put(cluster.kept(wanted(data={"a": "b", "c": change}).manifest))
+        for _ in range(3):
+            await applier.apply(OWNER, [child])
+        live = cluster.cache.get("ns", "child")
+        assert live is not None
+        assert live.manifest()["data"] == {"a": "always this", "c": "d"}
+    before = len(cluster.requests)
+    cluster.cache.put(cluster.kept(wanted(data={"a": "b", "c": "d"}).manifest))
+    for _ in range(3):
+        await applier.apply(OWNER, [child])
+    assert len(cluster.requests) == before
+
+
+async def test_a_child_that_a_cluster_scoped_owner_wants_elsewhere_is_moved() -> None:
+    cluster = Cluster()
+    owner = {**OWNER, "metadata": {"name": "toy", "uid": "owner"}}
+    for namespace in ("here", "there"):
+        metadata = {**CHILD["metadata"], "namespace": namespace}
+        await applying(cluster).apply(owner, [{**CHILD, "metadata": metadata}])
+    assert {entry.namespace for entry in cluster.cache} == {"there"}
+    assert "DELETE here/configmaps/child" in cluster.requests
+
+
+async def test_a_namespace_on_its_way_out_is_no_problem_to_report() -> None:
+    cluster = Cluster()
+    message = "configmaps is forbidden: unable to create new content in namespace ns because it is being terminated"
+    cluster.refusal = ForbiddenError(message, status=403)
+    with pytest.raises(ForbiddenError):
+        await applying(cluster).apply(OWNER, [CHILD])
+    cluster.refusal = ForbiddenError("no such right", status=403)
+    applied = await applying(cluster).apply(OWNER, [CHILD])
+    assert [problem.reason for problem in applied.problems] == ["Forbidden"]

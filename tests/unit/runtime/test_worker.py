@@ -1,18 +1,20 @@
-"""Which changes of a resource matter."""
+"""Which changes matter, and what follows from what a reconcile function returns."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from kopf_sdk.api import CustomResource
 from kopf_sdk.runtime.cache import Entry, Source, Store
-from kopf_sdk.runtime.controller import Result
+from kopf_sdk.runtime.controller import Controller, Result
 from kopf_sdk.runtime.kinds import Kind
-from kopf_sdk.runtime.queue import Queue
-from kopf_sdk.runtime.worker import Worker, concerns
+from kopf_sdk.runtime.metrics import Metrics
+from kopf_sdk.runtime.reader import Reader, Stores
+from kopf_sdk.runtime.request import Request
+from kopf_sdk.runtime.worker import PROBLEM_SECONDS, Worker, concerns
 
 TOY = Kind("x.dev/v1", "Toy")
 
@@ -49,45 +51,57 @@ def test_a_change_of_the_status_alone_does_not_matter(change: dict[str, Any], ma
     assert concerns(entry(), entry(**change)) is matters
 
 
-class Reconciling(Worker[Any]):
-    """A worker whose reconcile function always comes to this."""
-
-    def __init__(self, after: float, problems: bool) -> None:
-        self.clock = 0.0
-        self.queue = Queue(clock=lambda: self.clock)
-        reader: Any = self
-        self._reader = reader
-        self._outcome = Result(after), problems
-
-    @property
-    def primary(self) -> Any:
-        return self
-
-    def get(self, namespace: str, name: str) -> Entry:
-        return entry()
-
-    def doubtful(self, namespace: str) -> bool:
-        return False
-
-    async def _reconcile(self, manifest: Any) -> tuple[Result | None, bool]:
-        return self._outcome
-
-    async def due(self) -> float:
-        """Return after how many seconds the resource is looked at again; 1000 when it is not."""
-        await self._attempt("ns/a")
-        while self.clock < 1000:
-            self.clock += 1
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.queue.get(), 0.001)
-                return self.clock
-        return self.clock
+class Widget(CustomResource, group="x.dev", version="v1"):
+    pass
 
 
-@pytest.mark.parametrize(
-    ("after", "problems", "soonest", "latest"),
-    [(0, False, 1000, 1000), (300, False, 300, 300), (0, True, 5, 30), (300, True, 5, 30), (2, True, 2, 2)],
-)
-async def test_children_that_could_not_be_applied_are_tried_again_soon_whatever_else_is_waited_for(
-    after: float, problems: bool, soonest: float, latest: float
-) -> None:
-    assert soonest <= await Reconciling(after, problems).due() <= latest
+class Zone(CustomResource, group="x.dev", version="v1", scope="Cluster"):
+    pass
+
+
+CONFIG_MAP = Kind("v1", "ConfigMap")
+
+
+def worker(
+    resource: type[Any], reconcile: Callable[[Request[Any]], Awaitable[Result | None]]
+) -> tuple[Worker[Any], Reader[Any]]:
+    controller: Controller[Any] = Controller(resource, reconcile, owns=[CONFIG_MAP])
+    reader: Reader[Any] = Reader(controller, Stores())
+    nobody: Any = None
+    metrics = Metrics().of(controller.name)
+    made = Worker(controller, reader=reader, client=nobody, recorder=nobody, metrics=metrics, resync=600)
+    return made, reader
+
+
+def an_object(kind: str, name: str, namespace: str | None, **metadata: Any) -> dict[str, Any]:
+    version = "v1" if kind == "ConfigMap" else "x.dev/v1"
+    scope = {"namespace": namespace} if namespace else {}
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": name, "uid": name, "resourceVersion": "1", **scope, **metadata},
+    }
+
+
+async def idle(_: Request[Any]) -> Result | None:
+    return None
+
+
+@pytest.mark.parametrize(("resource", "key"), [(Widget, "ns/owner"), (Zone, "owner")])
+async def test_a_child_wakes_its_owner(resource: type[Any], key: str) -> None:
+    made, reader = worker(resource, idle)
+    owner = {"apiVersion": "x.dev/v1", "kind": resource.__name__, "name": "owner", "uid": "owner", "controller": True}
+    reader.store(CONFIG_MAP).put(an_object("ConfigMap", "child", "ns", ownerReferences=[owner]))
+    assert await made.queue.get() == key
+
+
+async def test_problems_are_looked_at_again_however_late_the_function_wants_to_be_called() -> None:
+    async def reconcile(request: Request[Any]) -> Result:
+        request.has_problems = True
+        return Result(requeue_after=86400)
+
+    made, reader = worker(Widget, reconcile)
+    reader.primary.put(an_object("Widget", "a", "ns"))
+    assert await made._attempt("ns/a") == "requeue_after"
+    assert made.queue._due["ns/a"] - made.queue.clock() <= PROBLEM_SECONDS * 1.1
+    assert made.queue._failures == {"ns/a": 1}
