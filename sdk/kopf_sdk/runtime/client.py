@@ -98,8 +98,17 @@ class Connection:
         return context
 
     async def authorization(self) -> dict[str, str]:
-        """Return the credentials' header; projected tokens are read again every minute."""
-        settings: Mapping[str, Any] = await self.configuration.auth_settings()
+        """Return the credentials' header; projected tokens are read again every minute.
+
+        Raises
+        ------
+        UnreachableError
+            If they cannot be read now.
+        """
+        try:
+            settings: Mapping[str, Any] = await self.configuration.auth_settings()
+        except (kubernetes_config.ConfigException, OSError) as error:
+            raise UnreachableError(f"no credentials: {error}") from error
         return {auth["key"]: auth["value"] for auth in settings.values() if auth.get("in") == "header"}
 
     def session(self, *, limit: int) -> aiohttp.ClientSession:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+import math
 import random
 import time
 from collections.abc import Callable
@@ -166,19 +167,26 @@ class Election:
     async def release(self) -> None:
         """Let a standby have the lease at once."""
         self._gate.resign()
-        if self._lease is None or self._lease["spec"].get("holderIdentity") != self._identity:
-            return
-        spec = {**self._lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _micro_time()}
         try:
-            await self._client.request(
-                "PUT",
-                f"{self._collection}/{self._name}",
-                body={**self._lease, "spec": spec},
-                timeout_seconds=self._times.retry,
-            )
-            log.info("released the lease")
+            if await self._given_back(self._lease):
+                log.info("released the lease")
         except (ApiError, LeadershipLostError) as error:
             log.warning("the lease could not be released: %s", error)
+
+    async def _given_back(self, lease: Manifest | None) -> bool:
+        """Free the lease if it is ours; say whether it was."""
+        path, seconds = f"{self._collection}/{self._name}", self._times.retry
+        for _ in range(2):
+            if lease is None or lease["spec"].get("holderIdentity") != self._identity:
+                return False
+            spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _micro_time()}
+            try:
+                await self._client.request("PUT", path, body={**lease, "spec": spec}, timeout_seconds=seconds)
+                return True
+            except ConflictError:
+                # A renewal that was cut off on the way out may have arrived all the same.
+                lease = await self._client.request("GET", path, timeout_seconds=seconds)
+        return False
 
     async def _try(self) -> bool:
         """Get or renew the lease once; say whether we hold it."""
@@ -244,7 +252,7 @@ class Election:
         spec |= {
             "holderIdentity": self._identity,
             "renewTime": now,
-            "leaseDurationSeconds": max(1, round(self._times.lease)),
+            "leaseDurationSeconds": math.ceil(self._times.lease),  # never less than we count on
         }
         return {**lease, "spec": spec}
 

@@ -17,7 +17,7 @@ from kopf_sdk.runtime.kinds import Kind
 CONFIG_MAP = Kind("v1", "ConfigMap")
 OWNER = {"apiVersion": "x.dev/v1", "kind": "Toy", "metadata": {"name": "toy", "namespace": "ns", "uid": "owner"}}
 LABELS = {"app.kubernetes.io/managed-by": "toys"}
-CHILD = {
+CHILD: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "ConfigMap",
     "metadata": {"name": "child", "labels": {"app.kubernetes.io/instance": "toy"}},

@@ -56,6 +56,10 @@ async def test_a_rotated_service_account_token_is_read_again(tmp_path: Path, mon
     assert await connection.authorization() == {"authorization": "bearer first"}
     Now.late = dt.timedelta(minutes=2)
     assert await connection.authorization() == {"authorization": "bearer second"}
+    Now.late = dt.timedelta(minutes=4)
+    (tmp_path / "token").unlink()
+    with pytest.raises(UnreachableError, match="no credentials"):
+        await connection.authorization()
 
 
 async def test_a_missing_kubeconfig_is_an_error_with_a_hint(tmp_path: Path) -> None:

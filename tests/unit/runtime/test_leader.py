@@ -165,3 +165,27 @@ async def test_a_lease_that_was_taken_away_ends_leadership_at_once() -> None:
     with pytest.raises(LeadershipLostError, match="thief"):
         await asyncio.wait_for(first.hold(), 60)
     assert gate.lost
+
+
+async def test_a_lease_is_released_although_the_last_renewal_was_cut_off() -> None:
+    server, clock = LeaseServer(), Clock()
+    first, _ = replica(server, clock, "first")
+    await first.acquire()
+    assert server.lease is not None
+    server.lease["metadata"]["resourceVersion"] = "7"  # the renewal arrived, its answer did not
+    await first.release()
+    assert server.holder == ""
+    assert server.lease["metadata"]["resourceVersion"] == "8"
+    server.lease["spec"]["holderIdentity"] = "second"
+    server.lease["metadata"]["resourceVersion"] = "9"
+    await first.release()
+    assert server.holder == "second"
+
+
+async def test_the_lease_says_no_less_than_the_leader_counts_on() -> None:
+    server, clock = LeaseServer(), Clock()
+    first, _ = replica(server, clock, "first")
+    first._times = LeaseTimes(lease=10.4, renew=10.2, retry=1)
+    await first.acquire()
+    assert server.lease is not None
+    assert server.lease["spec"]["leaseDurationSeconds"] == 11
