@@ -10,9 +10,9 @@ import os
 import signal
 import socket
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from functools import partial
 from typing import Any, TypeVar
 
 from kopf_sdk.api import CustomResource
@@ -208,10 +208,11 @@ class Manager:
                     reflector.state.listeners.append(worker.on_watch)
                     self._stores.watched(other, manager).append(reflector.state)
                     reflectors.append(reflector)
+        watches: defaultdict[tuple[str, str], list[WatchState]] = defaultdict(list)
         for state in self._states():
-            labels = (str(state.kind), state.namespace or "")
-            self.metrics.watch_age.labels(*labels).set_function(partial(getattr, state, "age"))
-            self.metrics.watch_synced.labels(*labels).set_function(partial(getattr, state, "synced"))
+            watches[str(state.kind), state.namespace or ""].append(state)
+        for labels, states in watches.items():
+            self.metrics.watched(*labels, states)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(KopfWatch(client, scope, primaries, selector=selector).run(), name="kopf")
@@ -309,6 +310,8 @@ class Manager:
             return ExitCode.LEADERSHIP_LOST
         finally:
             stop.cancel()
+            if election is not None and not self.gate.lost:
+                await election.release()
 
     async def _reconcile(
         self,
@@ -332,21 +335,15 @@ class Manager:
             )
             for task in done - {stop}:
                 task.result()  # raises: none of them ends by itself
-            return await self._drain(workers, recorder, election, holding)
+            return await self._drain(workers, recorder)
         finally:
             for task in (*workers, *helpers, *holding):
                 task.cancel()
             await asyncio.gather(*workers, *helpers, *holding, return_exceptions=True)
             self.metrics.leader.labels(self.controllers[0].name).set(0)
 
-    async def _drain(
-        self,
-        workers: list[asyncio.Task[None]],
-        recorder: Recorder,
-        election: Election | None,
-        holding: list[asyncio.Task[None]],
-    ) -> int:
-        """Take no more keys, finish those in hand, release the lease."""
+    async def _drain(self, workers: list[asyncio.Task[None]], recorder: Recorder) -> int:
+        """Take no more keys, finish those in hand."""
         log.info("stopping: no more keys are taken")
         for worker in self._workers:
             worker.queue.close()
@@ -359,10 +356,6 @@ class Manager:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
                 await recorder.drain()
-        for task in holding:
-            await cancelled(task)  # it would get the lease again
-        if election is not None:
-            await election.release()
         log.info("stopped")
         return ExitCode.GRACE_EXCEEDED if late else ExitCode.STOPPED
 

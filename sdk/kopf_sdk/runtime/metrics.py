@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
@@ -18,6 +19,16 @@ RECONCILE_BUCKETS = (
 )  # fmt: skip
 QUEUE_BUCKETS = tuple(10.0**power for power in range(-8, 4))
 OUTCOMES = ("success", "error", "requeue", "requeue_after")
+
+
+class Watched(Protocol):
+    """A watch, as far as it is measured."""
+
+    synced: bool
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last sign of life."""
 
 
 class Metrics:
@@ -114,6 +125,11 @@ class Metrics:
             registry=registry,
         )
 
+    def watched(self, kind: str, namespace: str, states: Sequence[Watched]) -> None:
+        """Show how the watches of a kind in a namespace are doing; of several, the worst."""
+        self.watch_age.labels(kind, namespace).set_function(lambda: max(state.age for state in states))
+        self.watch_synced.labels(kind, namespace).set_function(lambda: min(state.synced for state in states))
+
     def webhook(self, path: str, code: int, seconds: float) -> None:
         """Count a request to a webhook."""
         self.webhook_requests.labels(path, str(code)).inc()
@@ -145,7 +161,7 @@ class ControllerMetrics:
         self._retries = metrics.retries.labels(**queue)
         self._waited = metrics.waited.labels(**queue)
         self._worked = metrics.worked.labels(**queue)
-        self._running: dict[int, float] = {}
+        self._running: dict[object, float] = {}
         metrics.unfinished.labels(**queue).set_function(self._unfinished)
         metrics.longest.labels(**queue).set_function(self._longest)
 
@@ -157,9 +173,7 @@ class ControllerMetrics:
     def working(self) -> Iterator[None]:
         """Measure the work on one key."""
         started = time.monotonic()
-        token = id(object())
-        while token in self._running:
-            token += 1
+        token = object()
         self._running[token] = started
         self._active.inc()
         try:

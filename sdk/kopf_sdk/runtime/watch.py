@@ -256,9 +256,7 @@ class KopfWatch:
 
         return middleware
 
-    def _on_answer(
-        self, state: WatchState | None, problem: str | None, listed: bool, answered: bool = True
-    ) -> None:
+    def _on_answer(self, state: WatchState | None, problem: str | None, listed: bool, answered: bool = True) -> None:
         if state is None:
             return
         state.touch()
