@@ -33,8 +33,10 @@ class Certificate:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context = _context()
+        """For the server; every handshake takes its certificate from the context that was loaded last."""
+        self.context.sni_callback = self._choose
+        self._current = self.context
         self.problem: str | None = f"no certificate in {directory}"
         """Why nothing can be served, if so."""
         self._loaded = ""
@@ -50,9 +52,11 @@ class Certificate:
         try:
             digest = hashlib.sha256(pair[0].read_bytes() + pair[1].read_bytes()).hexdigest()
             if digest != self._loaded:
-                # On a context of its own first: a failed load would leave the serving one with half a pair.
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*pair)
-                self.context.load_cert_chain(*pair)
+                # A context of its own: one keeps a certificate per type of key, and would go on serving an RSA one
+                # beside its successor; and a handshake in the middle of loading would meet half a pair.
+                fresh = _context()
+                fresh.load_cert_chain(*pair)
+                self._current = fresh
                 log.info("loaded the certificate in %s", self.directory)
                 self._loaded, self.problem = digest, None
         except (OSError, ssl.SSLError) as error:
@@ -60,6 +64,10 @@ class Certificate:
             if not self._loaded:
                 self.problem = f"the certificate in {self.directory} cannot be used: {error}"
         return self.problem is None
+
+    def _choose(self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        """OpenSSL asks this in every handshake, also in those that name no server."""
+        connection.context = self._current
 
     async def watch(self) -> None:
         """Reload until cancelled. Polled: mounted Secrets change by a renamed symbolic link, on any file system."""
@@ -71,6 +79,12 @@ class Certificate:
         """Return when there is a certificate."""
         while not await asyncio.to_thread(self.load):  # noqa: ASYNC110 (files set no events)
             await asyncio.sleep(POLL_SECONDS)
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def self_signed(name: str) -> Certificate:
