@@ -143,7 +143,8 @@ class Request(Generic[R]):
         path = kind.path(metadata.get("namespace"), metadata["name"], subresource)
         answer = await self.client.request("PATCH", path, params=UNCHECKED, body=body, content_type=MERGE_PATCH)
         for store in self.cache.stores(kind):
-            if metadata["uid"] in store and not store.source.metadata_only:
+            # Some subresources answer with another kind (`scale`).
+            if metadata["uid"] in store and not store.source.metadata_only and answer.get("kind") == kind.kind:
                 store.put(answer)
         return answer
 
