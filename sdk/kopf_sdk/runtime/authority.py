@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from kopf_sdk.runtime.client import Client
-from kopf_sdk.runtime.errors import ApiError, ConflictError, NotFoundError
+from kopf_sdk.runtime.errors import ApiError, ConflictError, LeadershipLostError, NotFoundError
 from kopf_sdk.runtime.keys import Certificates, Lifetimes, advanced
 from kopf_sdk.runtime.kinds import Manifest
 
@@ -91,6 +91,12 @@ class Authority:
             except ApiError as error:
                 log.warning("certificates of the webhooks: %s", error)
                 await asyncio.sleep(min(pause, 1.0))
+            except LeadershipLostError:
+                raise
+            except Exception:
+                # A full disk, an object of an unknown shape: certificates end if nobody goes on trying.
+                log.exception("certificates of the webhooks")
+                await asyncio.sleep(pause)
             else:
                 await asyncio.sleep(pause)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
 from pathlib import Path
@@ -80,3 +81,25 @@ async def test_a_definition_that_no_webhook_converts_is_left_alone(tmp_path: Pat
 async def test_what_does_not_exist_is_left_out(tmp_path: Path) -> None:
     absent = ["mutatingwebhookconfigurations/mine", "customresourcedefinitions/others.example.com"]
     assert await step(Server(), tmp_path, *absent) == []
+
+
+async def test_a_directory_that_cannot_be_written_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "in the way").write_text("")
+    directory = tmp_path / "in the way" / "certificates"
+    authority = Authority(
+        cast("Client", Server()),
+        namespace="here",
+        secret="webhook",
+        names=["a"],
+        configurations=[],
+        directory=directory,
+    )
+    running = asyncio.create_task(authority.run(pause=0.01))
+    try:
+        await asyncio.sleep(0.1)
+        (tmp_path / "in the way").unlink()
+        async with asyncio.timeout(30):
+            while not (directory / "tls.crt").exists():
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
