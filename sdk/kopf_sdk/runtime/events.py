@@ -22,6 +22,8 @@ SERIES_SECONDS = 360.0
 """An event repeated within this time continues the series (client-go: six minutes)."""
 FLUSH_SECONDS = 60.0
 """A series is written at most this often."""
+LOOKS = 12
+"""Times in these seconds that all series are looked through: not after every event."""
 BURST = 25.0
 REFILL = 1 / 300
 """Events per second and object after the burst (client-go's spam filter)."""
@@ -59,6 +61,7 @@ class Recorder:
         self._clock = clock
         self._series: OrderedDict[tuple[str, ...], _Series] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._next_flush = 0.0
         self._outbox: asyncio.Queue[tuple[tuple[str, ...], Manifest]] = asyncio.Queue(maxsize=1000)
 
     def record(self, about: Manifest, type_: str, reason: str, message: str, action: str) -> None:
@@ -100,6 +103,7 @@ class Recorder:
         try:
             self._outbox.put_nowait((key, event))
         except asyncio.QueueFull:
+            del self._series[key]  # or it would be taken for written
             log.debug("too many events; dropped %s", reason)
 
     async def run(self) -> None:
@@ -133,6 +137,9 @@ class Recorder:
 
     async def _flush(self) -> None:
         now = self._clock()
+        if now < self._next_flush:
+            return
+        self._next_flush = now + FLUSH_SECONDS / LOOKS
         due = [
             (key, series)
             for key, series in self._series.items()

@@ -98,3 +98,16 @@ async def test_events_that_cannot_be_written_hurt_nobody() -> None:
     events_.record(TOY, "Normal", "Lost", "", "Reconcile")
     await events_.drain()
     assert len(api.sent) == 1
+
+
+async def test_what_did_not_fit_is_written_when_it_happens_again() -> None:
+    events_, api, clock = recorder()
+    for number in range(1001):
+        about = {**TOY, "metadata": {"name": "toy", "namespace": "ns", "uid": str(number)}}
+        events_.record(about, "Normal", "Made", "made", "Reconcile")
+    await events_.drain()
+    assert len(api.sent) == 1000
+    clock.now += 1
+    events_.record(about, "Normal", "Made", "made", "Reconcile")
+    await events_.drain()
+    assert len(api.sent) == 1001
