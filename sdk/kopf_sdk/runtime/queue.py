@@ -81,6 +81,10 @@ FAIR_SHARE = 8
 """Every so many keys the one that has waited longest goes first, so that a steady stream of changes starves nobody."""
 
 
+STALE = 64
+"""So many entries of the heap may be stale, and as many again as are not."""
+
+
 @dataclass
 class Queue:
     """Keys waiting to be reconciled; for one event loop."""
@@ -136,6 +140,9 @@ class Queue:
             return
         self._due[key] = due
         heapq.heappush(self._later, (due, key, priority))
+        if len(self._later) > 2 * len(self._due) + STALE:
+            self._later = [item for item in self._later if self._due.get(item[1]) == item[0]]
+            heapq.heapify(self._later)
         self._wakeup.set()
 
     def retry(self, key: str, *, at_least: float = 0.0) -> float:

@@ -149,6 +149,21 @@ async def test_later_keys_come_when_they_are_due_and_the_earliest_wish_counts() 
     assert await drain(queue) == ["c"]
 
 
+async def test_wishes_that_were_overtaken_are_not_kept_until_they_would_be_due() -> None:
+    clock = Clock()
+    queue = Queue(clock=clock)
+    queue.add_after("other", 50)
+    for _ in range(1000):
+        queue.add_after("a", 86400)
+        queue.add_after("a", 0.01)
+        clock.now += 0.02
+        assert await queue.get() == "a"
+        queue.done("a")
+    assert len(queue._later) < 100
+    clock.now += 50
+    assert await queue.get() == "other"
+
+
 async def test_failures_wait_longer_and_longer_and_forgetting_starts_anew() -> None:
     queue = Queue(backoff=Backoff(jitter=0))
     waits = [queue.retry("a") for _ in range(5)]
