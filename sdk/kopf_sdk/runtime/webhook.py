@@ -157,6 +157,7 @@ def _endpoint(webhook: Webhook, metrics: Metrics) -> Callable[[web.Request], Any
                 review = await request.json()
                 asked = review["request"]
                 uid = asked["uid"]
+                about = {"apiVersion": review["apiVersion"], "kind": review["kind"]}
             except (ValueError, KeyError, TypeError) as error:
                 code = 400
                 return web.Response(status=code, text=f"not a review: {error!r}\n")
@@ -167,8 +168,7 @@ def _endpoint(webhook: Webhook, metrics: Metrics) -> Callable[[web.Request], Any
                 log.exception("webhook %s failed", webhook.path)
                 return web.Response(status=code, text="the webhook failed; see the operator's log\n")
             code = 200
-            body = {"apiVersion": review["apiVersion"], "kind": review["kind"], "response": {"uid": uid, **answer}}
-            return web.json_response(body)
+            return web.json_response({**about, "response": {"uid": uid, **answer}})
         finally:
             metrics.webhook(webhook.path, code, time.monotonic() - started)
 

@@ -7,12 +7,15 @@ import json
 from typing import Any
 
 import jsonpatch
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kopf_sdk.api import CustomResource, Model
 from kopf_sdk.runtime import Defaulting, DeniedError, Manifest, Validating
-from kopf_sdk.runtime.webhook import json_patch
+from kopf_sdk.runtime.metrics import Metrics
+from kopf_sdk.runtime.webhook import json_patch, webhook_app
 
 
 class Spec(Model):
@@ -90,3 +93,13 @@ def test_a_patch_leads_from_one_document_to_the_other(before: Any, after: Any) -
     assert json.dumps(jsonpatch.apply_patch(before, json_patch(before, after)), sort_keys=True) == json.dumps(
         after, sort_keys=True
     )
+
+
+@pytest.mark.parametrize("review", ["no JSON", "[]", '{"request": []}', '{"request": {"uid": "1", "object": null}}'])
+async def test_what_is_no_review_is_answered_with_400_and_counted_so(review: str) -> None:
+    metrics = Metrics()
+    async with TestClient(TestServer(webhook_app([VALIDATING], metrics))) as client:
+        answer = await client.post(VALIDATING.path, data=review, headers={"Content-Type": "application/json"})
+        assert answer.status == 400
+    labels = {"webhook": VALIDATING.path, "code": "400"}
+    assert metrics.registry.get_sample_value("controller_runtime_webhook_requests_total", labels) == 1
