@@ -161,7 +161,7 @@ class Settings:
                 values[field.name] = _convert(
                     environ[variable], types[field.name], field, f"environment variable {variable}"
                 )
-            elif field.name in from_file:
+            elif from_file.get(field.name) is not None:
                 values[field.name] = _convert(from_file[field.name], types[field.name], field, f"{path}: {field.name}")
         settings = cls(**values)
         settings.check()
@@ -177,8 +177,10 @@ class Settings:
         if self.workers < 1:
             raise SdkError(f"workers: {self.workers} is less than 1")
         for name in ("resync_period", "request_timeout", "retry_period"):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:  # also refuses nan
                 raise SdkError(f"{name.replace('_', '-')}: must be more than 0 seconds")
+        if not self.grace_period >= 0:
+            raise SdkError("grace-period: must not be less than 0 seconds")
         if not self.retry_period < self.renew_deadline < self.lease_duration:
             raise SdkError(
                 "retry-period, renew-deadline and lease-duration must grow in this order, "
@@ -251,6 +253,8 @@ def _variable(field: dataclasses.Field[Any]) -> str:
 
 
 def _convert(value: Any, kind: type, field: dataclasses.Field[Any], where: str) -> Any:
+    if isinstance(value, (list, dict)):
+        raise SdkError(f"{where}: must be one value", hint="Write several of them as text, separated by commas.")
     text = ("true" if value else "false") if isinstance(value, bool) else str(value).strip()
     if kind is bool:
         if text.lower() in TRUE or text.lower() in FALSE:
@@ -268,7 +272,7 @@ def _convert(value: Any, kind: type, field: dataclasses.Field[Any], where: str) 
 
 def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise SdkError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:

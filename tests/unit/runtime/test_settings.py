@@ -37,6 +37,8 @@ def test_flags_that_are_on_or_off(argv: list[str]) -> None:
         (["--workers", "many"], {}, "--workers: 'many' is not a number"),
         ([], {"RESYNC_PERIOD": "1h"}, "environment variable RESYNC_PERIOD: '1h' is not a number of seconds"),
         ([], {"LEADER_ELECT": "maybe"}, "environment variable LEADER_ELECT: 'maybe' is neither true nor false"),
+        ([], {"RESYNC_PERIOD": "nan"}, "resync-period: must be more than 0 seconds"),
+        (["--grace-period=-1"], {}, "grace-period: must not be less than 0 seconds"),
         (["--log-format", "xml"], {}, "--log-format: 'xml' is not one of text, json"),
         (["--workers", "0"], {}, "workers: 0"),
         (["--renew-deadline", "20"], {}, "must grow"),
@@ -91,3 +93,16 @@ def test_a_wrong_value_ends_the_process_with_a_line(capsys: pytest.CaptureFixtur
         Settings.load(["--workers", "many"])
     assert caught.value.code == 2
     assert "--workers: 'many' is not a number" in capsys.readouterr().err
+
+
+def test_nothing_in_the_file_is_the_default_and_a_list_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("watchNamespaces:\nleaderElectionId: ~\nworkers: null\n")
+    assert Settings.read(["--config", str(file)], {}) == Settings()
+    for text in ("watchNamespaces: [a, b]", "logLevel: {a: b}"):
+        file.write_text(text)
+        with pytest.raises(SdkError, match="must be one value"):
+            Settings.read(["--config", str(file)], {})
+    file.write_bytes(b"workers: \xff\xfe")
+    with pytest.raises(SdkError, match="not YAML"):
+        Settings.read(["--config", str(file)], {})
