@@ -13,6 +13,7 @@ import pytest
 from kopf_sdk.runtime.authority import Authority
 from kopf_sdk.runtime.client import Client
 from kopf_sdk.runtime.errors import NotFoundError
+from kopf_sdk.testing.harness import eventually
 
 SECRET = "/api/v1/namespaces/here/secrets/webhook"
 CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/mine"
@@ -98,8 +99,6 @@ async def test_a_directory_that_cannot_be_written_is_tried_again(tmp_path: Path)
     try:
         await asyncio.sleep(0.1)
         (tmp_path / "in the way").unlink()
-        async with asyncio.timeout(30):
-            while not (directory / "tls.crt").exists():
-                await asyncio.sleep(0.01)
+        await eventually((directory / "tls.crt").exists)
     finally:
         running.cancel()
