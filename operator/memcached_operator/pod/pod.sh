@@ -8,9 +8,10 @@ CACHE=/cache            # the memory file, where memcached's restarts are warm
 
 PATIENCE=2              # seconds that one question may take
 
-talk() {  # sends what comes in to $1, port $2, and prints the answer
-  if command -v nc >/dev/null 2>&1; then  # busybox's -w is for the connection only
-    bounded nc -w $PATIENCE "$1" "$2"
+talk() {  # sends what comes in to $1, port $2, prints the answer, and ends well when the other side hung up in time
+  # busybox's -w is for the connection only, and OpenBSD's ends well: it is longer, so that none looks like hanging up.
+  if command -v nc >/dev/null 2>&1; then
+    bounded nc -w $((2 * PATIENCE)) "$1" "$2"
   elif command -v bash >/dev/null 2>&1; then
     bounded bash -c "exec 3<>/dev/tcp/$1/$2 && cat >&3 && timeout $PATIENCE cat <&3"
   else

@@ -262,6 +262,19 @@ def test_memcached_is_not_alive_when_it_hangs_or_nobody_listens(pod: Pod) -> Non
             hanging.close()
 
 
+def test_an_nc_that_ends_well_when_it_has_waited_enough_is_not_taken_for_a_memcached_that_hangs_up(pod: Pod) -> None:
+    nc = pod.root / "nc"  # OpenBSD's
+    nc.write_text('#!/bin/sh\nsleep "$2"\n')
+    nc.chmod(0o755)
+    script = pod.read(paths.CONFIG_PATH, "probe.sh")
+    pod.write(paths.CONFIG_PATH, "probe.sh", script.replace("PATIENCE=8", "PATIENCE=1"))
+    pod.write(paths.CONFIG_PATH, "arguments-d1", "--port=1\n")
+    pod.write(paths.STATE_PATH, "arguments", "d1\n")
+    process = pod.start("probe.sh", "alive")
+    process.communicate(timeout=5)
+    assert process.returncode == 1
+
+
 def test_the_probe_ends_soon_where_memcached_does_not_even_take_the_connection(pod: Pod) -> None:
     """So many clients try again and again that the kernel has no room for one more: connecting takes two minutes."""
     with ExitStack() as clients, socket.create_server(("127.0.0.1", 0), backlog=0) as hanging:
