@@ -9,7 +9,6 @@ from kopf_sdk.runtime import ApiError, Kind, Request
 from memcached_operator import rehearsal
 from memcached_operator.api.v1alpha1 import Memcached
 from memcached_operator.changes import Change, Outcome
-from memcached_operator.diagnosis import Problem
 from memcached_operator.handover import spare
 from memcached_operator.handover.spare import Stage
 from memcached_operator.operand import Operand
@@ -18,7 +17,7 @@ from memcached_operator.rollout import Rollout, StepKind
 __all__ = ["greetings", "performer", "returning", "tend"]
 
 POD = Kind("v1", "Pod")
-_SPARE = "spare"
+_SPARE, _QUOTA = "spare", "quota"
 _PATIENCE = 300.0
 """Seconds for the spare's containers to run: for a node to be added, for images to be pulled. The old pod serves."""
 
@@ -51,8 +50,7 @@ def performer(operand: Operand) -> Callable[[Change], Awaitable[Outcome]]:
         await request.delete(found, grace_seconds=0)
         if progress.stage is Stage.DONE:  # copied back to a memcached that had only restarted
             return Outcome(wait=1)
-        request.event("Warning", "HandoverFailed", f"Pod {change.step.name}: {progress.message}")
-        return Outcome(impossible=f"handover: {progress.message}")
+        return _failed(change, progress.message)
 
     return perform
 
@@ -125,12 +123,19 @@ async def _make(change: Change, operand: Operand) -> Outcome:
     try:
         await request.client.request("POST", POD.path(request.namespace), body=wanted)
     except ApiError as error:
+        # A quota counts the spare pod before this one for some seconds after that is gone.
+        if error.status == 403 and change.waited(_QUOTA) <= _PATIENCE:
+            return Outcome(wait=5, note=f"no spare pod for {change.step.name} yet: {error.message}", stage=_QUOTA)
         if error.status in (403, 422):
-            problem = Problem("SpareRefused", f"{wanted['metadata']['name']}: {error.message}")
-            return Outcome(problem=problem, impossible=f"handover: {error.message}")
+            return _failed(change, error.message)
         if error.status != 409:  # it exists, and the watch is late
             raise
     return _copying(change)
+
+
+def _failed(change: Change, why: str) -> Outcome:
+    change.request.event("Warning", "HandoverFailed", f"Pod {change.step.name}: {why}")
+    return Outcome(impossible=f"handover: {why}")
 
 
 def _copying(change: Change, hindrance: str = "") -> Outcome:

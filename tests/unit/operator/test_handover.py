@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kopf_sdk.runtime import ApiError
 from memcached_operator import naming
 from memcached_operator.changes import Change, Outcome
 from memcached_operator.children.stateful_set import stateful_set
@@ -99,14 +100,18 @@ class Request:
 
     namespace = "shop"
 
-    def __init__(self, found: dict[str, Any]) -> None:
+    def __init__(self, found: dict[str, Any] | None) -> None:
+        self.client = self
         self.resource = memcached(warmRestart={"handover": True})
         self.deleted: list[str] = []
         self.told: list[str] = []
         self._found = found
 
-    def get(self, kind: Any, name: str) -> dict[str, Any]:
+    def get(self, kind: Any, name: str) -> dict[str, Any] | None:
         return self._found
+
+    async def request(self, method: str, path: str, body: Any) -> None:
+        raise ApiError("exceeded quota: pods", status=403)
 
     async def delete(self, target: dict[str, Any], **_: Any) -> None:
         self.deleted.append(target["metadata"]["name"])
@@ -115,7 +120,7 @@ class Request:
         self.told.append(reason)
 
 
-async def performed(found: dict[str, Any], now: dict[str, Any], **how: Any) -> tuple[Outcome, Request]:
+async def performed(found: dict[str, Any] | None, now: dict[str, Any], **how: Any) -> tuple[Outcome, Request]:
     request: Any = Request(found)
     step = Step(StepKind.HANDOVER, now)
     change = Change(request, step, template(1), Fleet(inside=False), None, None, **how)
@@ -148,3 +153,12 @@ async def test_a_spare_has_its_own_time_to_start_whatever_the_rehearsal_before_i
 ) -> None:
     outcome, request = await performed(CREATING, OLD, stage=stage, elapsed=elapsed)
     assert (bool(request.deleted), bool(outcome.impossible)) == (over, over)
+
+
+@pytest.mark.parametrize(("stage", "elapsed", "over"), [("", 900, False), ("quota", 100, False), ("quota", 301, True)])
+async def test_a_quota_that_still_counts_the_spare_before_is_waited_for(stage: str, elapsed: float, over: bool) -> None:
+    old = pod("cache-0")
+    old["status"]["podIP"] = "10.0.0.7"
+    outcome, request = await performed(None, old, stage=stage, elapsed=elapsed)
+    assert (bool(outcome.impossible), request.told) == (over, ["HandoverFailed"] if over else [])
+    assert over or "exceeded quota" in outcome.note
