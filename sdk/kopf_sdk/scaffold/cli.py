@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Collection
@@ -32,6 +33,9 @@ _folder = click.option(
     default=Path(),
     help="The project's folder; the current one by default.",
 )
+_output = click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", help="How it is reported which files changed."
+)
 
 
 def _kind(command: Callable[..., None]) -> Callable[..., None]:
@@ -50,7 +54,8 @@ def _kind(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--name", help="Name of the project; that of the folder by default.")
 @click.option("--multigroup", is_flag=True, help="Prepare for several API groups.")
 @_folder
-def init(domain: str, name: str | None, multigroup: bool, root: Path) -> None:
+@_output
+def init(domain: str, name: str | None, multigroup: bool, root: Path, output: str) -> None:
     """Start a project in an empty folder."""
     root = root.resolve()
     if (root / FILE).exists():
@@ -58,8 +63,7 @@ def init(domain: str, name: str | None, multigroup: bool, root: Path) -> None:
     if root.exists() and (there := sorted(entry.name for entry in root.iterdir() if entry.name not in _HARMLESS)):
         raise SdkError(f"{root} is not empty: {', '.join(there[:5])}", hint="start in an empty folder")
     project = Project(name=name or root.name, domain=domain, multigroup=multigroup)
-    _carry_out(root, project)
-    _generate(root)
+    _bring_about(root, project, output)
     where = "" if root == Path.cwd() else f" --project {root}"
     _next(f"kopf-sdk create api --group GROUP --version v1alpha1 --kind Kind{where}")
 
@@ -76,6 +80,7 @@ def create() -> None:
 @click.option("--namespaced", type=bool, help="Whether resources are in namespaces; true unless said otherwise.")
 @click.option("--force", is_flag=True, help="Overwrite files that exist, but for those of --no-controller.")
 @_folder
+@_output
 def api(  # noqa: PLR0917  # click calls it by keyword
     group: str,
     version: str,
@@ -85,6 +90,7 @@ def api(  # noqa: PLR0917  # click calls it by keyword
     namespaced: bool | None,
     force: bool,
     root: Path,
+    output: str,
 ) -> None:
     """Add a kind: its type, its controller, a sample, a test."""
     root = root.resolve()
@@ -122,8 +128,7 @@ def api(  # noqa: PLR0917  # click calls it by keyword
     )
     names = [*(RESOURCE if resource else ()), *(CONTROLLER if controller is not False else ())]
     anew = [key(wanted, name) for name in names] if force else ()
-    _carry_out(root, _watchable(project.with_api(wanted)), anew=anew, force=force)
-    _generate(root)
+    _bring_about(root, _watchable(project.with_api(wanted)), output, anew=anew, force=force)
     _next("edit the type, then 'make generate'; complete the controller; 'make install run'")
 
 
@@ -133,8 +138,9 @@ def api(  # noqa: PLR0917  # click calls it by keyword
 @click.option("--validation", "--programmatic-validation", is_flag=True, help="Refuse what the schema and CEL cannot.")
 @click.option("--conversion", is_flag=True, help="Convert between versions.")
 @_folder
+@_output
 def webhook(  # noqa: PLR0917  # click calls it by keyword
-    group: str, version: str, kind: str, defaulting: bool, validation: bool, conversion: bool, root: Path
+    group: str, version: str, kind: str, defaulting: bool, validation: bool, conversion: bool, root: Path, output: str
 ) -> None:
     """Add webhooks to a kind."""
     root = root.resolve()
@@ -152,15 +158,15 @@ def webhook(  # noqa: PLR0917  # click calls it by keyword
     )
     if wanted == existing:
         raise SdkError(f"{group}/{version} {kind} has these webhooks already")
-    _carry_out(root, project.with_api(wanted))
-    _generate(root)
+    _bring_about(root, project.with_api(wanted), output)
 
 
 @click.command()
 @click.option("--multigroup", type=bool, help="Whether there is room for several API groups; files move.")
 @click.option("--scope", type=click.Choice(["namespace", "cluster"]), help="What the operator watches by default.")
 @_folder
-def edit(multigroup: bool | None, scope: Scope | None, root: Path) -> None:
+@_output
+def edit(multigroup: bool | None, scope: Scope | None, root: Path, output: str) -> None:
     """Change how a project is laid out."""
     root = root.resolve()
     project = load(root)
@@ -173,8 +179,7 @@ def edit(multigroup: bool | None, scope: Scope | None, root: Path) -> None:
         multigroup=project.multigroup if multigroup is None else multigroup,
         scope=project.scope if scope is None else scope,
     )
-    _carry_out(root, _watchable(wanted))
-    _generate(root)
+    _bring_about(root, _watchable(wanted), output)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -190,16 +195,11 @@ def run(reload: bool, command: tuple[str, ...]) -> int:
 
 @click.command()
 @_folder
-def update(root: Path) -> None:
+@_output
+def update(root: Path, output: str) -> None:
     """Bring a project to the templates of this version of kopf-sdk, keeping what you wrote."""
     root = root.resolve()
-    steps = _carry_out(root, load(root), conflicts_allowed=True)
-    if steps.conflicts:
-        raise SdkError(
-            f"both you and the templates changed the same lines of {', '.join(steps.conflicts)}",
-            hint="resolve what stands between <<<<<<< and >>>>>>>, then run 'make generate test'",
-        )
-    _generate(root)
+    _bring_about(root, load(root), output, conflicts_allowed=True)
 
 
 def _refuse_clashes(project: Project, group: str, kind: str) -> None:
@@ -227,14 +227,16 @@ def _watchable(project: Project) -> Project:
     return project
 
 
-def _carry_out(
+def _bring_about(
     root: Path,
     project: Project,
+    output: str,
     *,
     anew: Collection[str] = (),
     force: bool | None = None,
     conflicts_allowed: bool = False,
-) -> Plan:
+) -> None:
+    """Write the project's files and what is generated from them, and report which."""
     steps = plan(root, project, anew=anew, force=force)
     if steps.conflicts and not conflicts_allowed:
         raise SdkError(
@@ -242,24 +244,41 @@ def _carry_out(
             hint="undo your change there, run the command again, and make the change again; nothing was written",
         )
     carry_out(steps)
+    if output == "text":
+        _tell(steps)
+    generated = [] if steps.conflicts else _generate(root, output)
+    if output == "json":
+        files = [{"path": str(one.file.path.relative_to(root)), "change": one.kind} for one in steps.changes]
+        report = {"files": files + generated, "kept": steps.kept, "conflicts": steps.conflicts}
+        click.echo(json.dumps(report, indent=2))
+    if steps.conflicts:
+        raise SdkError(
+            f"both you and the templates changed the same lines of {', '.join(steps.conflicts)}",
+            hint="resolve what stands between <<<<<<< and >>>>>>>, then run 'make generate test'",
+        )
+
+
+def _tell(steps: Plan) -> None:
     console = Console(stderr=True, soft_wrap=True)
     for change in steps.changes:
         if change.kind != "unchanged":
-            console.print(
-                f"{_DONE[change.kind]:>9}  {escape(str(change.file.path.relative_to(root)))}", highlight=False
-            )
-    for path in steps.kept:
-        console.print(f"{'kept':>9}  {escape(path)}: no longer scaffolded, but you changed it", highlight=False)
-    return steps
+            path = change.file.path.relative_to(steps.root)
+            console.print(f"{_DONE[change.kind]:>9}  {escape(str(path))}", highlight=False)
+    for kept in steps.kept:
+        console.print(f"{'kept':>9}  {escape(kept)}: no longer scaffolded, but you changed it", highlight=False)
 
 
-def _generate(root: Path) -> None:
+def _generate(root: Path, output: str) -> list[dict[str, str]]:
     """Run `kopf-sdk generate` in a process of its own: the project's modules have just changed."""
-    code = "from kopf_sdk.cli import main; main(['generate'])"
-    if subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode != 0:
+    code = f"from kopf_sdk.cli import main; main(['generate', '--output', '{output}'])"
+    stdout = subprocess.PIPE if output == "json" else None
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, stdout=stdout, text=True, check=False)
+    if done.returncode != 0:
         raise SdkError(
             "the files are written, but 'kopf-sdk generate' failed", hint="correct what it names, run it again"
         )
+    files: list[dict[str, str]] = json.loads(done.stdout)["files"] if output == "json" else []
+    return files
 
 
 def _next(step: str) -> None:

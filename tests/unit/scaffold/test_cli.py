@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -124,6 +125,22 @@ def test_an_operator_of_one_namespace_has_no_cluster_wide_kind(
 def test_outside_of_a_project(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("create", "api", *KIND, "Memcached", "--project", str(tmp_path)) == 1
     assert "run 'kopf-sdk init'" in capfd.readouterr().err
+
+
+def test_which_files_changed_is_told_as_json(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    root = ("--project", str(tmp_path), "--output", "json")
+    assert run("init", "--domain", "example.com", "--name", "demo", *root) == 0
+    report = json.loads(capfd.readouterr().out)
+    changes = {file["path"]: file["change"] for file in report["files"]}
+    assert set(changes.values()) == {"create"}
+    assert {"PROJECT", "Makefile", "docs/reference.md"} <= changes.keys()
+
+    (tmp_path / "README.md").write_text("# mine\n")
+    capfd.readouterr()
+    assert run("update", *root) == 0
+    report = json.loads(capfd.readouterr().out)
+    assert {file["change"] for file in report["files"]} == {"unchanged"}
+    assert (report["kept"], report["conflicts"]) == ([], [])
 
 
 def test_files_of_a_kind(scaffolded: Path) -> None:
