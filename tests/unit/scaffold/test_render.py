@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,22 @@ def test_admission_is_asked_about_the_kinds_by_their_plurals(tmp_path: Path) -> 
     template = (tmp_path / "charts" / "demo" / "templates" / "webhook.yaml").read_text()
     assert "resources: [policies]\n        operations: [CREATE, UPDATE, DELETE]" in template
     assert "resources: [proxies]\n        operations: [CREATE, UPDATE]\n" in template
+
+
+@pytest.mark.parametrize("namespaced", [True, False])
+def test_the_lines_of_the_tutorial_are_code_in_the_same_style(tmp_path: Path, namespaced: bool) -> None:
+    api = Api("cache", "v1", "Memcached", controller=True, namespaced=namespaced)
+    carry_out(plan(tmp_path, Project("demo", "example.com", apis=(api,))))
+    controller = tmp_path / "controllers" / "memcached.py"
+    head, code = controller.read_text().split("    #\n", 1)
+    code, tail = code.split("\n\n", 1)
+    assert 20 <= len(code.splitlines()) <= 30
+    controller.write_text(head + re.sub(r"^    # ", "    ", code, flags=re.MULTILINE) + "\n\n" + tail)
+    assert ('"namespace": "default"' in code) != namespaced, "a Deployment is in a namespace, whatever its owner"
+    for check in (("check",), ("format", "--check")):
+        ruff = [sys.executable, "-m", "ruff", *check, "--no-cache", str(controller)]
+        done = subprocess.run(ruff, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_kinds_cannot_have_names_that_their_modules_use(tmp_path: Path) -> None:
