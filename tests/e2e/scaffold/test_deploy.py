@@ -1,4 +1,4 @@
-"""A scaffolded operator becomes an image, is deployed with its chart, and runs in a pod."""
+"""A scaffolded operator becomes an image, is deployed with its chart, runs in a pod, and answers as a webhook."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from kopf_sdk.errors import SdkError
 from kopf_sdk.testing.cluster import Cluster
 from kopf_sdk.testing.tools import binary
+from waiting import eventually
 
 pytestmark = [pytest.mark.node, pytest.mark.full]
 
@@ -31,12 +33,25 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     return done.stdout
 
 
+def refusal(cluster: Cluster, manifest: str) -> str:
+    """Return why a webhook refuses a manifest; anything else that comes in its way is returned as it is."""
+    try:
+        cluster.apply(manifest)
+    except SdkError as error:
+        known = "an example of a refusal"
+        return known if known in f"{error.message} {error.hint}" else error.message
+    return "accepted"
+
+
 def test_a_scaffolded_operator_runs_in_the_cluster(node_cluster: Cluster, tmp_path: Path) -> None:
     project = tmp_path / "toy-operator"
     project.mkdir()
     sdk = (sys.executable, "-m", "kopf_sdk")
     run(*sdk, "init", "--domain", "example.com", "--name", "toy-operator", cwd=project)
-    run(*sdk, "create", "api", "--group", "cache", "--version", "v1", "--kind", "Toy", cwd=project)
+    kind = ("--group", "cache", "--kind", "Toy", "--version")
+    run(*sdk, "create", "api", *kind, "v1", cwd=project)
+    run(*sdk, "create", "api", *kind, "v2", cwd=project)
+    run(*sdk, "create", "webhook", *kind, "v1", "--defaulting", "--validation", "--conversion", cwd=project)
     wheel = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
     run(*wheel, "--wheel-dir", project / "wheels", ROOT / "sdk", cwd=project)
     archive = tmp_path / "toy.tar"
@@ -51,6 +66,15 @@ def test_a_scaffolded_operator_runs_in_the_cluster(node_cluster: Cluster, tmp_pa
     assert [pod["status"]["phase"] for pod in pods] == ["Running"]
     assert all(status["ready"] for status in pods[0]["status"]["containerStatuses"])
 
+    sample = (project / "config" / "samples" / "cache_v1_toy.yaml").read_text()
+    eventually(lambda: refusal(node_cluster, sample.replace("toy-sample", "forbidden")) == "an example of a refusal")
+    node_cluster.apply(sample)
+    converted = ("toys.v2.cache.example.com", "toy-sample")
+    eventually(lambda: (node_cluster.get(*converted).get("status") or {}).get("conditions"))
+    assert node_cluster.get(*converted)["apiVersion"] == "cache.example.com/v2"
+    node_cluster.kubectl("delete", "toy", "toy-sample")
+
     run("make", "undeploy", cwd=project, **environment)
     deployments = node_cluster.get("deployments", "-n", "toy-operator-system")["items"]
     assert deployments == []
+    node_cluster.kubectl("delete", "crd", "toys.cache.example.com")
