@@ -33,7 +33,8 @@ _MENDED = 15.0
 _BLIND = dt.timedelta(seconds=30)
 """How long other arguments take to be noticed and memcached to restart at most, where it cannot be asked."""
 _PATIENCE = dt.timedelta(seconds=60)
-"""How long memcached may be away for a restart that is wanted no more."""
+"""How long memcached may be away for a restart that is wanted no more, or not say what version it is."""
+_ANSWER = "memcached does not answer"
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,8 @@ async def _begin(change: Change, image: str, arguments: str, earlier: Mark | Non
             return Outcome(wait=_MENDED if shown.problem else _LOOK_AGAIN, problem=shown.problem, note=note)
         known = change.observation.version if change.observation else None
         if refused := refusal(change, arguments) or warm.version_refusal(known, shown.version):
+            if known is None and change.fleet.reachable and change.waited(_ANSWER) < _PATIENCE.total_seconds():
+                return Outcome(wait=_LOOK_AGAIN, note=f"pod {change.step.name}: {_ANSWER}", stage=_ANSWER)
             return Outcome(impossible=refused)
         if (room := await make_room(change)) is not None:
             return room

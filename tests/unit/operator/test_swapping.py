@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memcached_operator.changes import Change
+from memcached_operator.changes import Change, Outcome
 from memcached_operator.fleet import Fleet
 from memcached_operator.rollout import SWAP_UNDER_WAY, Step, StepKind
 from memcached_operator.swapping import Mark, Process, has_restarted, is_promising, outcome, perform
@@ -94,7 +94,8 @@ class Request:
     namespace = "shop"
     key = "shop/cache"
 
-    def __init__(self) -> None:
+    def __init__(self, version: str = "1.6.45") -> None:
+        self.version = version
         self.resource = memcached(warmRestart={"enabled": True})
         self.patches: list[dict[str, Any]] = []
         self.told: list[str] = []
@@ -102,7 +103,7 @@ class Request:
     def get(self, kind: Any, name: str) -> dict[str, Any]:
         ended = {
             "phase": "Succeeded",
-            "containerStatuses": [{"state": {"terminated": {"message": "memcached 1.6.45"}}}],
+            "containerStatuses": [{"state": {"terminated": {"message": f"memcached {self.version}"}}}],
         }
         return {"metadata": {"name": name}, "spec": {"containers": [{"image": "memcached:2"}]}, "status": ended}
 
@@ -114,20 +115,43 @@ class Request:
         self.told.append(reason)
 
 
-async def performed(found: dict[str, Any], image: str = "memcached:2") -> Request:
-    request: Any = Request()
+async def outcome_of(
+    found: dict[str, Any], request: Any, image: str = "memcached:2", *, inside: bool = False, **how: Any
+) -> Outcome:
     wanted = stateful_set(1, image=image)
     wanted["spec"]["template"]["spec"]["volumes"] = []
     found["spec"]["nodeName"], found["metadata"]["resourceVersion"] = "node-1", "7"
-    await perform(Change(request, Step(StepKind.SWAP, found), wanted, Fleet(inside=False), None, None))
-    made: Request = request
-    return made
+    return await perform(Change(request, Step(StepKind.SWAP, found), wanted, Fleet(inside=inside), None, None, **how))
+
+
+async def performed(found: dict[str, Any], image: str = "memcached:2") -> Request:
+    request = Request()
+    await outcome_of(found, request, image)
+    return request
 
 
 async def test_a_pod_is_of_no_revision_while_it_restarts_because_the_template_may_be_taken_back_meanwhile() -> None:
     (patch,) = (await performed(pod("cache-0", image="memcached:1", revision="old"))).patches
     assert patch["metadata"]["labels"] == {"controller-revision-hash": None}
     assert [container["image"] for container in patch["spec"]["containers"]] == ["memcached:2"]
+
+
+@pytest.mark.parametrize(
+    ("inside", "stage", "elapsed", "given_up"),
+    [
+        (True, "", 300, False),
+        (True, "memcached does not answer", 59, False),
+        (True, "memcached does not answer", 61, True),
+        (False, "", 0, True),
+    ],
+)
+async def test_items_are_not_given_up_because_a_busy_memcached_did_not_say_its_version(
+    inside: bool, stage: str, elapsed: float, given_up: bool
+) -> None:
+    """From 1.6.18 to 1.6.21 they stay, from 1.6.45 they would not."""
+    old = pod("cache-0", image="memcached:1", revision="old")
+    outcome = await outcome_of(old, Request("1.6.21"), inside=inside, stage=stage, elapsed=elapsed)
+    assert bool(outcome.impossible) == given_up
 
 
 async def test_a_restart_that_is_wanted_no_more_is_seen_to_its_end_before_the_next_one() -> None:
