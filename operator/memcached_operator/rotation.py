@@ -97,7 +97,8 @@ class Rotation:
 def missing(wanted: Wanted, seen: Seen) -> str:
     """Return what a memcached still has to take over, in words; empty when it is done."""
     words = []
-    if wanted.certificate and seen.certificate != wanted.certificate.public_bytes(Encoding.DER):
+    untold = seen.unreachable and seen.certificate is None
+    if wanted.certificate and not untold and seen.certificate != wanted.certificate.public_bytes(Encoding.DER):
         words.append("serves another certificate")
     elif seen.unreachable:  # a client that trusts the new authority alone cannot talk to the one before
         words.append(f"cannot be tried ({seen.unreachable})")

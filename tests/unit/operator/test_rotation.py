@@ -24,6 +24,7 @@ SERVED = CERTIFICATE.public_bytes(Encoding.DER)
         (Wanted(CERTIFICATE), Seen(b"another"), "serves another certificate"),
         (Wanted(CERTIFICATE), Seen(b"another", unreachable="verify failed"), "serves another certificate"),
         (Wanted(CERTIFICATE, (ALICE,)), Seen(SERVED, unreachable="reset"), "cannot be tried (reset)"),
+        (Wanted(CERTIFICATE), Seen(None, unreachable="refused"), "cannot be tried (refused)"),
         (Wanted(valid=(ALICE, BOB)), Seen(refused=("bob",)), "does not accept bob yet"),
         (
             Wanted(CERTIFICATE, (ALICE,), (BOB,)),
