@@ -281,3 +281,18 @@ subjects: [{kind: ServiceAccount, name: op, namespace: somewhere}]
     conversion = converted(f"{DEPLOYMENT.replace('NAMESPACE', 'somewhere')}\n---{rights}")
 
     assert [notice.code for notice in conversion.notices if notice.level is Level.WARNING] == ["rbac-aggregation"]
+
+
+def test_what_is_rendered_twice_counts_once() -> None:
+    crd = CRD.replace("GROUP", "example.com")
+    text = f"{DEPLOYMENT.replace('NAMESPACE', 'somewhere')}\n---{DEPLOYMENT.replace('NAMESPACE', 'somewhere')}"
+    other = crd.replace("spec: {type: object}", "spec: {type: object, description: other}")
+
+    conversion = converted(f"{text}\n---\n# Source: op/crds/a.yaml{crd}---\n# Source: op/charts/x/crds/b.yaml{other}")
+    templates = converted(f"{text}\n---\n# Source: op/templates/a.yaml{crd}---\n# Source: op/templates/b.yaml{other}")
+
+    assert errors(conversion) == []
+    assert "other" not in conversion.files["manifests/example.com_things.yaml"]
+    assert [item.ref.kind for item in templates.fates if item.disposition is Disposition.NO_PLACE] == [
+        "CustomResourceDefinition"
+    ]

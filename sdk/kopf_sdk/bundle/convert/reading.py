@@ -36,6 +36,9 @@ def prepare(draft: Draft) -> None:
             draft.open[id(obj)] = obj
         elif twin.data == obj.data:
             draft.fate(obj, Disposition.LEFT_OUT, "", "rendered twice, word for word")
+        elif obj.kind == "CustomResourceDefinition" and "/crds/" in obj.source and "/crds/" in twin.source:
+            reason = f"Helm creates a CRD of crds/ only if it does not exist: the one of {twin.source} counts"
+            draft.fate(obj, Disposition.LEFT_OUT, "", reason)
         else:
             draft.fate(
                 obj,

@@ -72,8 +72,11 @@ class World:
         """Put the two sides beside each other; `installed` is the bundle as that version of OLM expands it."""
         assert conversion.install_namespace is not None
         gone = {Disposition.LEFT_OUT, Disposition.NO_PLACE}
-        omitted = {fate.ref for fate in conversion.fates if fate.disposition in gone}
-        rendered = [obj for obj in conversion.rendered if obj.ref not in omitted]
+        # An object may be rendered twice; what is left out then is the second one.
+        placed = {fate.ref for fate in conversion.fates if fate.disposition not in gone}
+        omitted = {fate.ref for fate in conversion.fates} - placed
+        first = {(obj.group, obj.ref): obj for obj in reversed(conversion.rendered)}
+        rendered = [obj for obj in conversion.rendered if obj.ref not in omitted and obj is first[obj.group, obj.ref]]
         cluster = [Object(resource) for resource in installed]
         return cls(conversion, bundle, version, rendered, cluster, conversion.install_namespace)
 
