@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -295,4 +296,22 @@ def test_what_is_rendered_twice_counts_once() -> None:
     assert "other" not in conversion.files["manifests/example.com_things.yaml"]
     assert [item.ref.kind for item in templates.fates if item.disposition is Disposition.NO_PLACE] == [
         "CustomResourceDefinition"
+    ]
+
+
+def test_a_private_key_has_no_place_in_a_bundle() -> None:
+    text = DEPLOYMENT.replace("NAMESPACE", "somewhere")
+    pem = "-----BEGIN PRIVATE KEY-----"
+    packed = (
+        f"{{apiVersion: v1, kind: Secret, metadata: {{name: packed}}, data: {{k: {b64encode(pem.encode()).decode()}}}}}"
+    )
+    plain = f"{{apiVersion: v1, kind: Secret, metadata: {{name: plain}}, stringData: {{k: '{pem}'}}}}"
+    harmless = "{apiVersion: v1, kind: Secret, metadata: {name: harmless}, data: {k: '+', l: c2VjcmV0}}"
+
+    conversion = converted("\n---\n".join([text, packed, plain, harmless]))
+
+    assert [fate(conversion, "Secret", name).disposition for name in ("packed", "plain", "harmless")] == [
+        Disposition.NO_PLACE,
+        Disposition.NO_PLACE,
+        Disposition.FILE,
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -86,7 +88,7 @@ def write_file(
     settled
         The object has its fate already, and this is a part of it.
     """
-    problem = refusal(obj, draft.profile)
+    problem = refusal(obj, draft.profile) or _private(obj)
     if problem and not settled and draft.rules.mapped(obj) != "file":
         draft.fate(original or obj, Disposition.NO_PLACE, "", problem, remedies(obj))
         return
@@ -99,20 +101,22 @@ def write_file(
             obj = obj.with_data(pin_text(obj.data, draft.lock))
             draft.result.files[path] = object_text(obj, draft.keep_labels)
         draft.config_maps[obj.name] = obj.data.get("data") or {}
-    if obj.kind == "Secret" and any(
-        _PRIVATE_KEY in str(value) for value in (obj.data.get("stringData") or {}).values()
-    ):
-        draft.notice(
-            Level.ERROR,
-            "secret-key",
-            "it holds a private key, which everybody with the bundle would have",
-            obj,
-            "Set values so that the chart does not render it, or drop it.",
-        )
     body = {key: value for key, value in obj.data.items() if key not in {"metadata", "apiVersion", "kind"}}
     report_namespace(draft, obj, body, "")
     if not settled:
         draft.fate(original or obj, disposition, path, reason)
+
+
+def _private(obj: Object) -> str:
+    """Return why a Secret must not lie in a bundle, "" when it may."""
+    if obj.kind != "Secret":
+        return ""
+    texts = [str(value) for value in (obj.data.get("stringData") or {}).values()]
+    for value in (obj.data.get("data") or {}).values():
+        with contextlib.suppress(ValueError):
+            texts.append(base64.b64decode(str(value)).decode("latin-1"))
+    found = any(_PRIVATE_KEY in text for text in texts)
+    return "it holds a private key, which everybody with the bundle would have" if found else ""
 
 
 def _own_namespace_only(draft: Draft, obj: Object) -> Object:
