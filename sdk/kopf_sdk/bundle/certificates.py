@@ -123,7 +123,7 @@ class _Planner:
         for volume in pod.get("volumes") or ():
             for source in _secret_sources(volume):
                 old = str(source.get("secretName") or source.get("name") or "")
-                if self._is_certificate(old, volume):
+                if self._is_certificate(old, volume, source):
                     found = self._repoint(name, volume, source, old, secret) or found
         uses_olm_path = self._uses_olm_path(pod)
         self._free_reserved(name, pod, lacks_certificate=not found)
@@ -140,7 +140,7 @@ class _Planner:
                 elif secret not in self.secrets and not source.get("optional"):
                     self._missing(name, secret)
 
-    def _is_certificate(self, secret: str, volume: Mapping[str, Any]) -> bool:
+    def _is_certificate(self, secret: str, volume: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
         obj = self.secrets.get(secret)
         if obj is not None and self.mapped(obj) == "olm-certificate":
             return True
@@ -152,9 +152,12 @@ class _Planner:
         if obj is None:
             return looks
         keys = _keys(obj)
+        shown = [str(item.get("key")) for item in source.get("items") or ()] or keys
+        if not all(_olm_keys(key) for key in shown):
+            return False
         if obj.data.get("type") == "kubernetes.io/tls" or {"tls.crt", "tls.key"} <= set(keys):
             return True
-        return looks and (not keys or all(_olm_keys(key) for key in keys))
+        return looks
 
     @staticmethod
     def _openshift(service: Object) -> list[str]:

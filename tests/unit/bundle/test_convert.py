@@ -315,3 +315,13 @@ def test_a_private_key_has_no_place_in_a_bundle() -> None:
         Disposition.NO_PLACE,
         Disposition.FILE,
     ]
+
+
+def test_a_secret_with_more_than_a_certificate_is_not_the_serving_certificate() -> None:
+    volumes = "      volumes: [{name: certs, secret: {secretName: client-certs}}]"
+    secret = "{apiVersion: v1, kind: Secret, metadata: {name: client-certs}, data: {ca.crt: YQ==, ca.key: YQ==}}"
+
+    conversion = converted(f"{DEPLOYMENT.replace('NAMESPACE', 'somewhere')}{volumes}\n---{WEBHOOK}---\n{secret}")
+
+    assert errors(conversion) == []
+    assert deployment(conversion)["template"]["spec"]["volumes"][0]["secret"] == {"secretName": "client-certs"}
