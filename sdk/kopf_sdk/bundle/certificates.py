@@ -119,12 +119,23 @@ class _Planner:
                 name,
                 "Set nameOverride or fullnameOverride in values, or another releaseName in bundle.yaml.",
             )
+        candidates = [
+            (volume, source, str(source.get("secretName") or source.get("name") or ""))
+            for volume in pod.get("volumes") or ()
+            for source in _secret_sources(volume)
+        ]
+        sure = [item for item in candidates if self._is_certificate(*item)]
+        certified = any(
+            old not in self.certificates or self._certifies(self.certificates[old], name) for _, _, old in sure
+        )
+        guessed = [
+            (volume, source, old)
+            for volume, source, old in candidates
+            if not certified and (volume, source, old) not in sure and self._may_be_certificate(volume, old)
+        ]
         found = False
-        for volume in pod.get("volumes") or ():
-            for source in _secret_sources(volume):
-                old = str(source.get("secretName") or source.get("name") or "")
-                if self._is_certificate(old, volume, source):
-                    found = self._repoint(name, volume, source, old, secret) or found
+        for volume, source, old in [*sure, *guessed]:
+            found = self._repoint(name, volume, source, old, secret) or found
         uses_olm_path = self._uses_olm_path(pod)
         self._free_reserved(name, pod, lacks_certificate=not found)
         if not found and not uses_olm_path:
@@ -140,7 +151,7 @@ class _Planner:
                 elif secret not in self.secrets and not source.get("optional"):
                     self._missing(name, secret)
 
-    def _is_certificate(self, secret: str, volume: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
+    def _is_certificate(self, volume: Mapping[str, Any], source: Mapping[str, Any], secret: str) -> bool:
         obj = self.secrets.get(secret)
         if obj is not None and self.mapped(obj) == "olm-certificate":
             return True
@@ -148,16 +159,19 @@ class _Planner:
             secret in self._openshift(service) for service in by_kind(self.objects, "Service")
         ):
             return True
-        looks = bool(_LOOKS_LIKE.search(f"{secret} {volume.get('name', '')}"))
         if obj is None:
-            return looks
+            return False
         keys = _keys(obj)
         shown = [str(item.get("key")) for item in source.get("items") or ()] or keys
         if not all(_olm_keys(key) for key in shown):
             return False
         if obj.data.get("type") == "kubernetes.io/tls" or {"tls.crt", "tls.key"} <= set(keys):
             return True
-        return looks
+        return _looks_like_certificate(volume, secret)
+
+    def _may_be_certificate(self, volume: Mapping[str, Any], secret: str) -> bool:
+        """Nothing in the chart makes the Secret: the operator does, or somebody else."""
+        return secret not in self.secrets and _looks_like_certificate(volume, secret)
 
     @staticmethod
     def _openshift(service: Object) -> list[str]:
@@ -424,6 +438,10 @@ class _Planner:
 
     def _notice(self, level: Level, code: str, message: str, deployment: str, hint: str = "") -> None:
         self.plan.notices.append(Notice(level, code, message, self.refs[deployment].ref, hint))
+
+
+def _looks_like_certificate(volume: Mapping[str, Any], secret: str) -> bool:
+    return bool(_LOOKS_LIKE.search(f"{secret} {volume.get('name', '')}"))
 
 
 def _secret_sources(volume: Mapping[str, Any]) -> Iterable[dict[str, Any]]:

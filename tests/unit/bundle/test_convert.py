@@ -325,3 +325,17 @@ def test_a_secret_with_more_than_a_certificate_is_not_the_serving_certificate() 
 
     assert errors(conversion) == []
     assert deployment(conversion)["template"]["spec"]["volumes"][0]["secret"] == {"secretName": "client-certs"}
+
+
+def test_a_certificate_is_guessed_only_where_none_is_known() -> None:
+    volumes = "      volumes: [{name: a, secret: {secretName: tls}}, {name: b, secret: {secretName: user-certs}}]"
+    text = f"{DEPLOYMENT.replace('NAMESPACE', 'somewhere')}{volumes}\n---{WEBHOOK}"
+
+    known = deployment(converted(f"{text}---{CERTIFICATE}"))["template"]["spec"]["volumes"]
+    elsewhere = CERTIFICATE.replace("secretName: tls", "secretName: tls, dnsNames: [metrics.somewhere.svc]")
+    other = deployment(converted(f"{text}---{elsewhere}"))["template"]["spec"]["volumes"]
+    unknown = deployment(converted(text))["template"]["spec"]["volumes"]
+
+    assert [volume["secret"]["secretName"] for volume in known] == ["op-service-cert", "user-certs"]
+    assert [volume["secret"]["secretName"] for volume in other] == ["op-service-cert", "op-service-cert"]
+    assert [volume["secret"]["secretName"] for volume in unknown] == ["op-service-cert", "op-service-cert"]
