@@ -109,6 +109,10 @@ def _stuck(conversion: Conversion) -> list[str]:
     fates = [fate for fate in conversion.fates if fate.disposition is Disposition.NO_PLACE]
     if not fates:
         return []
+    elsewhere = next((fate for fate in fates if fate.remedies[:1] == (f"namespace: {fate.ref.namespace}",)), None)
+    if elsewhere is not None:
+        note = "the chart installs into it whatever Helm says; try again with it to see what else has no place"
+        return ["", f"# {elsewhere.ref}: {note}", elsewhere.remedies[0]]
     unfit = _unfit(conversion)
     workloads = [f"{fate.ref.kind} {fate.ref.name}," for fate in fates if fate.ref.kind == "StatefulSet"]
     sections: dict[str, list[str]] = {}

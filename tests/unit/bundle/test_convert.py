@@ -339,3 +339,15 @@ def test_a_certificate_is_guessed_only_where_none_is_known() -> None:
     assert [volume["secret"]["secretName"] for volume in known] == ["op-service-cert", "user-certs"]
     assert [volume["secret"]["secretName"] for volume in other] == ["op-service-cert", "op-service-cert"]
     assert [volume["secret"]["secretName"] for volume in unknown] == ["op-service-cert", "op-service-cert"]
+
+
+def test_a_chart_that_chooses_its_namespace_is_rendered_for_that(tmp_path: Path) -> None:
+    text = f"{DEPLOYMENT.replace('NAMESPACE', 'op-system')}\n---{STATEFUL_SET}\n---{CERTIFICATE}"
+    proposed = tmp_path / "bundle.yaml"
+    conversion = converted(text)
+
+    proposed.write_text(initial_config(conversion, CHART))
+
+    assert fate(conversion, "Deployment", "op").remedies[0] == "namespace: op-system"
+    assert load_config(proposed).namespace == "op-system"
+    assert load_config(proposed).drop == []

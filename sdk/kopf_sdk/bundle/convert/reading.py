@@ -75,7 +75,7 @@ def collect(draft: Draft) -> None:
                     Disposition.NO_PLACE,
                     "",
                     f"OLM installs into one namespace only, not into {obj.namespace}",
-                    remedies(obj),
+                    (f"namespace: {obj.namespace}", *remedies(obj)),
                 )
                 continue
             draft.deployments[obj.name] = obj
