@@ -190,8 +190,9 @@ def _conversion(plan: WebhookPlan, crds: Collection[Object], rendering: _Renderi
                     "conversion-webhook",
                     f"conversion webhook: {backend}",
                     crd.ref,
-                    "Set values so that the chart renders its webhook server, or patch spec.conversion of the "
-                    "CRD to {strategy: None}.",
+                    "Set values so that the chart renders its webhook server, or do without conversion:\n"
+                    f"patches:\n- target: {{kind: CustomResourceDefinition, name: {crd.name}}}\n"
+                    "  merge: {spec: {conversion: {strategy: None, webhook: null}}}",
                 )
             )
             continue

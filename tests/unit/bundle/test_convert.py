@@ -7,9 +7,10 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+from kopf_sdk.bundle import yaml
 from kopf_sdk.bundle.bundle_dir import bundle_from_files
 from kopf_sdk.bundle.chart import Chart
-from kopf_sdk.bundle.config import Config, MapRule, load_config
+from kopf_sdk.bundle.config import Config, MapRule, ObjectPatch, Target, load_config
 from kopf_sdk.bundle.convert import Conversion, convert
 from kopf_sdk.bundle.diff import compare_bundle
 from kopf_sdk.bundle.fate import Disposition, Fate, Level
@@ -351,3 +352,15 @@ def test_a_chart_that_chooses_its_namespace_is_rendered_for_that(tmp_path: Path)
     assert fate(conversion, "Deployment", "op").remedies[0] == "namespace: op-system"
     assert load_config(proposed).namespace == "op-system"
     assert load_config(proposed).drop == []
+
+
+def test_a_conversion_that_nobody_serves_can_be_patched_away() -> None:
+    client = "{service: {name: nowhere, namespace: system}}"
+    conversion = f"{{strategy: Webhook, webhook: {{clientConfig: {client}, conversionReviewVersions: [v1]}}}}"
+    crd = CRD.replace("GROUP", "example.com").replace("  scope:", f"  conversion: {conversion}\n  scope:")
+    text = f"{DEPLOYMENT.replace('NAMESPACE', 'somewhere')}\n---{crd}"
+
+    hint = next(n.hint for n in converted(text).notices if n.code == "conversion-webhook")
+    patch = yaml.load(hint.partition("\n")[2])["patches"][0]
+
+    assert errors(converted(text, patches=[ObjectPatch(target=Target(**patch["target"]), merge=patch["merge"])])) == []
