@@ -104,6 +104,14 @@ def test_help_lists_every_target_of_the_tutorial(tmp_path: Path) -> None:
     }
 
 
+def test_a_project_without_tests_for_a_cluster_passes_them(tmp_path: Path) -> None:
+    carry_out(plan(tmp_path, PROJECTS["fresh"]))
+    command = ["make", "test-e2e", f"PYTHON={sys.executable}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 deselected" in done.stdout
+
+
 def test_everything_imported_is_a_dependency(tmp_path: Path) -> None:
     """Of `make lint` too: a package without types of its own needs those of somebody else."""
     carry_out(plan(tmp_path, PROJECTS["a kind"]))
