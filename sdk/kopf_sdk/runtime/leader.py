@@ -9,6 +9,7 @@ gate shut, and its first act is to stop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import logging
 import math
@@ -158,8 +159,13 @@ class Election:
         """
         while True:
             await asyncio.sleep(self._times.retry)
-            self._gate.check()
-            if not await self._try() and self._observed[0] not in ("", self._identity):
+            left = self._gate.check()
+            # The client waits where the server asks it to; the lease does not.
+            renewed = False
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    renewed = await self._try()
+            if not renewed and self._observed[0] not in ("", self._identity):
                 self._gate.lost = True
                 raise LeadershipLostError(f"the lease is held by {self._observed[0]}")
             self._gate.check()

@@ -189,3 +189,23 @@ async def test_the_lease_says_no_less_than_the_leader_counts_on() -> None:
     await first.acquire()
     assert server.lease is not None
     assert server.lease["spec"]["leaseDurationSeconds"] == 11
+
+
+async def test_a_renewal_that_hangs_does_not_hold_up_the_end() -> None:
+    class Hanging(LeaseServer):
+        hangs = False
+
+        async def request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+            if self.hangs:
+                await asyncio.Event().wait()
+            return await super().request(method, path, **options)
+
+    server = Hanging()
+    times = LeaseTimes(lease=0.2, renew=0.1, retry=0.01)
+    gate = Gate(elected=True, times=times)
+    election = Election(server, gate, namespace="ns", name="it", identity="first", times=times)  # type: ignore[arg-type]
+    await election.acquire()
+    server.hangs = True
+    with pytest.raises(LeadershipLostError):
+        await asyncio.wait_for(election.hold(), 2)
+    assert gate.lost
