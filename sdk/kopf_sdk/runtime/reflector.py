@@ -31,8 +31,10 @@ from kopf_sdk.runtime.kinds import Kind
 
 __all__ = ["Reflector", "WatchState", "served"]
 
-CHUNK = 200
+CHUNK = 50
 """Objects per page of a list: what is decoded at a time decides how much memory the process keeps."""
+METADATA_CHUNK = 200
+"""The same where only metadata is read."""
 WATCH_SECONDS = (240, 300)
 """How long the API server is asked to keep a watch open; random, so that not all are renewed at once."""
 SILENCE = 100.0
@@ -183,7 +185,8 @@ class Reflector:
             self.state.synced = False
 
     async def _list(self) -> None:
-        params = {"limit": str(CHUNK), **self.source.selectors}
+        limit = METADATA_CHUNK if self.source.metadata_only else CHUNK
+        params = {"limit": str(limit), **self.source.selectors}
         kind = self.source.kind
         path = kind.path(self.state.namespace)
         accept = METADATA_LIST if self.source.metadata_only else "application/json"

@@ -26,7 +26,16 @@ from kopf_sdk.runtime.cache import Store
 from kopf_sdk.runtime.client import METADATA_LIST, Client
 from kopf_sdk.runtime.errors import ApiError, LeadershipLostError, UnreachableError
 from kopf_sdk.runtime.kinds import Manifest
-from kopf_sdk.runtime.reflector import CHUNK, POLL_ABSENT, RETRY, RETRY_FORBIDDEN, SILENCE, WatchState, served
+from kopf_sdk.runtime.reflector import (
+    CHUNK,
+    METADATA_CHUNK,
+    POLL_ABSENT,
+    RETRY,
+    RETRY_FORBIDDEN,
+    SILENCE,
+    WatchState,
+    served,
+)
 from kopf_sdk.runtime.scope import Scope
 
 __all__ = ["KopfWatch", "Primary"]
@@ -314,7 +323,7 @@ class KopfWatch:
     async def _compare(self, primary: Primary, state: WatchState) -> bool:
         """Drop what is gone; say whether something is missing or old in the cache."""
         store = primary.store
-        params = {"limit": str(CHUNK)}
+        params = {"limit": str(METADATA_CHUNK)}
         if self._selector:
             params["labelSelector"] = self._selector
         alive: dict[str, int] = {}
