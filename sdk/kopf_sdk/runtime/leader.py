@@ -205,6 +205,7 @@ class Election:
         if lease is None:
             return False
         self._lease = lease
+        self._observed = (self._identity, lease["spec"]["renewTime"])
         self._gate.renewed(sent)
         return True
 

@@ -209,3 +209,23 @@ async def test_a_renewal_that_hangs_does_not_hold_up_the_end() -> None:
     with pytest.raises(LeadershipLostError):
         await asyncio.wait_for(election.hold(), 2)
     assert gate.lost
+
+
+async def test_a_successor_outlives_a_renewal_that_fails() -> None:
+    server, clock = LeaseServer(), Clock()
+    (first, _), (second, gate) = replica(server, clock, "first"), replica(server, clock, "second")
+    await first.acquire()
+    waiting = asyncio.create_task(second.acquire())
+    await asyncio.sleep(0.02)
+    clock.now += 16
+    await asyncio.wait_for(waiting, 1)
+    holding = asyncio.create_task(second.hold())
+    server.reachable = False
+    await asyncio.sleep(0.02)
+    server.reachable = True
+    clock.now += 5
+    await asyncio.sleep(0.02)
+    clock.now += 8
+    assert not holding.done()
+    assert gate.leading
+    holding.cancel()
