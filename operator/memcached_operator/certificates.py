@@ -123,7 +123,7 @@ class Certificates(Collector):
             Its certificates by the name of the Secret that holds them.
         """
         if not found:
-            self._forget(key)
+            self.gone(key)
             return Expiry()
         self._known[key] = dict(found)
         told = self._told.get(key, set())
@@ -148,7 +148,8 @@ class Certificates(Collector):
             wait=min(((moment - now).total_seconds() for moment in moments if moment > now), default=0),
         )
 
-    def _forget(self, key: str) -> None:
+    def gone(self, key: str) -> None:
+        """Forget a resource that is no more."""
         self._known.pop(key, None)
         self._told.pop(key, None)
 
@@ -159,7 +160,7 @@ class Certificates(Collector):
         for key, found in list(self._known.items()):
             namespace, _, name = key.partition("/")
             if not self._exists(namespace, name):
-                self._forget(key)
+                self.gone(key)
                 continue
             for secret, certificate in found.items():
                 labels = {"namespace": namespace, "memcached": name, "secret": secret}

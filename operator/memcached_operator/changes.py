@@ -105,6 +105,11 @@ class Changes:
         found = self._refusals.get(key, {})
         return {(uid, kind): why for (uid, kind, tried), why in found.items() if tried == revision}
 
+    def gone(self, key: str) -> None:
+        """Forget a resource that is no more."""
+        self._refusals.pop(key, None)
+        self._started.pop(key, None)
+
     async def perform(
         self,
         request: Request[Memcached],

@@ -175,6 +175,10 @@ def controller(operand: Operand, certificates: Certificates) -> Controller[Memca
         wait = min((seconds for seconds in waits if seconds), default=0)
         return Result(requeue_after=wait)
 
+    def gone(key: str) -> None:
+        for memory in (secrets, fleet, certificates, rotations, warming, changes):
+            memory.gone(key)
+
     managed = f"{naming.MANAGED_BY_LABEL}={naming.MANAGED_BY}"
     return Controller(
         Memcached,
@@ -209,6 +213,7 @@ def controller(operand: Operand, certificates: Certificates) -> Controller[Memca
             Permission("pods/resize", "", ["patch"], reason="gives living pods more or less memory"),
             Permission("secrets", "", ["get"], reason="reads the users that a resource names"),
         ],
+        gone=gone,
         holds_upgrade=holds_upgrade,
     )
 

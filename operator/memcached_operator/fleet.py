@@ -176,6 +176,10 @@ class Fleet:
         except ApiError as error:
             raise WireError(f"port-forward to pod {name}: {error.message}") from error
 
+    def gone(self, key: str) -> None:
+        """Forget the pods of a resource that is no more."""
+        self._known.pop(key, None)
+
     def forget(self, key: str, pod: dict[str, Any]) -> None:
         """Ask this pod of the resource `key` again: something in its process was changed."""
         self._known.get(key, {}).pop(started(pod), None)

@@ -54,6 +54,11 @@ class Rotations:
         """Tell whether all pods of the resource `key` were seen to refuse the revoked users: they can be forgotten."""
         return self._settled.get(key) == (valid, revoked)
 
+    def gone(self, key: str) -> None:
+        """Forget a resource that is no more."""
+        for known in (self._done, self._under_way, self._settled):
+            known.pop(key, None)
+
     async def look(
         self,
         request: Request[Memcached],

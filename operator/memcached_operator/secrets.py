@@ -48,6 +48,11 @@ class Secrets:
             self._users[secret].add(key)
         self._named[key] = wanted
 
+    def gone(self, key: str) -> None:
+        """Forget a resource, and what is in the Secrets that nobody else names."""
+        self.note(key, "", ())
+        del self._named[key]
+
     def to_keys(self, secret: Mapping[str, Any], cache: Reader[Any]) -> Iterable[str]:
         """Return the resources to reconcile when a Secret changes."""
         metadata = secret["metadata"]

@@ -68,6 +68,11 @@ class Warming:
         self._before: dict[str, tuple[float, dict[str, Reads]]] = {}
         self._filled: dict[str, set[str]] = {}
 
+    def gone(self, key: str) -> None:
+        """Forget a resource that is no more, or has nothing to fill."""
+        self._before.pop(key, None)
+        self._filled.pop(key, None)
+
     async def look(
         self,
         key: str,
@@ -86,8 +91,7 @@ class Warming:
         revision = (stateful_set or {}).get("status", {}).get("updateRevision")
         outdated = [pod for pod in pods if pod["metadata"]["labels"].get(REVISION) != revision]
         if wanted is None or not revision or not outdated:
-            self._before.pop(key, None)
-            self._filled.pop(key, None)
+            self.gone(key)
             return {}
         filled = self._filled.setdefault(key, set())
         left = {

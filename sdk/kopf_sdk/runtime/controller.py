@@ -86,6 +86,9 @@ class Controller(Generic[R]):
     permissions: Sequence[Permission] = ()
     owned_labels: Mapping[str, str] = field(default_factory=dict)
     """Labels that every child gets and by which children are watched: keeps other people's objects out of the cache."""
+    gone: Callable[[str], None] | None = None
+    """Told the `namespace/name` of a resource that is no more, when it is not being reconciled: the place to forget
+    what the process remembers of it. Before that, a resource of the same name may have come."""
     holds_upgrade: Hold | None = None
     """Why OLM should not replace the operator now, told of one resource as it is in the cache (see `Hold`). What must
     not be interrupted is best read from its status."""

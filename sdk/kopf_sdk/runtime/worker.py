@@ -88,6 +88,8 @@ class Worker(Generic[R]):
     def _on_resource(self, change: Change) -> None:
         if change.new is None:
             self.queue.forget(change.entry.key)
+            if self.controller.gone is not None:
+                self.queue.add(change.entry.key, Priority.ROUTINE)
         elif change.old is None:
             self.queue.add(change.new.key, Priority.FRESH if self._synced else Priority.ROUTINE)
         elif concerns(change.old, change.new):
@@ -160,7 +162,7 @@ class Worker(Generic[R]):
         entry = self._reader.primary.get(namespace or None, name)
         if entry is None or entry.deleting:
             self.queue.forget(key)
-            return "success"
+            return self._gone(key) if entry is None else "success"
         if self._reader.doubtful(entry.namespace):
             self.queue.add_after(key, DOUBT_SECONDS)
             return "requeue_after"
@@ -191,6 +193,15 @@ class Worker(Generic[R]):
             self.queue.add_after(key, result.requeue_after)
             return "requeue_after"
         return "requeue" if problems else "success"
+
+    def _gone(self, key: str) -> str:
+        try:
+            if self.controller.gone is not None:
+                self.controller.gone(key)
+        except Exception:
+            self._log.exception("%s: what was remembered of it could not be forgotten", key)
+            return "error"
+        return "success"
 
     async def _reconcile(self, manifest: Manifest) -> tuple[Result | None, bool]:
         """Return what the function returns (None: the resource is not valid), and whether children have problems."""

@@ -67,10 +67,11 @@ def refused(cluster: Cluster, begin: int) -> Iterator[tuple[str, ...]]:
     in the log when it was answered, so the time of its arrival counts.
     """
     events = list(audit.events(cluster.audit_log, begin))
+    bindings = ("rolebindings", "clusterrolebindings")
     taken = min(
         event["requestReceivedTimestamp"]
         for event in events
-        if event["verb"] == "delete" and event.get("objectRef", {}).get("resource") == "rolebindings"
+        if event["verb"] == "delete" and event.get("objectRef", {}).get("resource") in bindings
     )
     for event in events:
         status, user = event.get("responseStatus", {}), event["user"]["username"]

@@ -105,3 +105,18 @@ async def test_problems_are_looked_at_again_however_late_the_function_wants_to_b
     assert await made._attempt("ns/a") == "requeue_after"
     assert made.queue._due["ns/a"] - made.queue.clock() <= PROBLEM_SECONDS * 1.1
     assert made.queue._failures == {"ns/a": 1}
+
+
+async def test_what_is_remembered_of_a_resource_can_be_forgotten_with_it() -> None:
+    gone: list[str] = []
+    made, reader = worker(Widget, idle)
+    made.controller.gone = gone.append
+    reader.primary.put(an_object("Widget", "a", "ns"))
+    assert await made.queue.get() == "ns/a"
+    assert await made._attempt("ns/a") == "success"
+    reader.primary.remove("a")
+    made.queue.done("ns/a")
+    assert gone == []
+    assert await made.queue.get() == "ns/a"
+    assert await made._attempt("ns/a") == "success"
+    assert gone == ["ns/a"]
