@@ -1,18 +1,16 @@
-<<<<<<< HEAD
-"""Pods log in with what the operator's own Secrets hold: it must not be lost, nor taken from somebody else."""
-=======
-"""Which Secrets resources name, and when their content is forgotten."""
->>>>>>> aa94be9 (What is remembered of a resource is forgotten with it)
+"""Pods log in with what the operator's own Secrets hold; what others hold is forgotten with those who named it."""
 
 from __future__ import annotations
 
 import base64
-<<<<<<< HEAD
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from memcached_operator.secrets import own_secret
+from memcached_operator.secrets import Secrets, own_secret
+
+USERS = {"metadata": {"namespace": "ns", "name": "users", "resourceVersion": "5"}}
 
 
 class Request:
@@ -49,31 +47,23 @@ def test_an_orphan_is_read_before_it_is_adopted(found: dict[str, Any] | None, ke
     """After `kubectl delete --cascade=orphan` a new login would have to be brought to every memcached."""
     request: Any = Request(found)
     assert own_secret(request, "cache-operator") == ({"username": b"operator"} if kept else {})
-=======
-from types import SimpleNamespace
-from typing import Any
-
-from memcached_operator.secrets import Secrets
-
-SECRET = {"metadata": {"namespace": "ns", "name": "users", "resourceVersion": "5"}}
 
 
 class Client:
     async def request(self, *_: Any) -> dict[str, Any]:
-        return {**SECRET, "data": {"password": base64.b64encode(b"secret").decode()}}
+        return {**USERS, "data": {"password": base64.b64encode(b"secret").decode()}}
 
 
 async def test_content_is_kept_until_the_last_resource_that_names_it_is_gone() -> None:
     secrets = Secrets()
-    request: Any = SimpleNamespace(get=lambda kind, name: SECRET, client=Client())
+    request: Any = SimpleNamespace(get=lambda kind, name: USERS, client=Client())
     nobody: Any = None
     for key in ("ns/a", "ns/b"):
         secrets.note(key, "ns", ["users"])
     assert await secrets.content(request, "users") == {"password": b"secret"}
     secrets.gone("ns/a")
-    assert secrets.to_keys(SECRET, nobody) == ("ns/b",)
+    assert secrets.to_keys(USERS, nobody) == ("ns/b",)
     assert secrets._contents
     secrets.gone("ns/b")
     secrets.gone("never reconciled")
-    assert (secrets.to_keys(SECRET, nobody), secrets._contents, secrets._named) == ((), {}, {})
->>>>>>> aa94be9 (What is remembered of a resource is forgotten with it)
+    assert (secrets.to_keys(USERS, nobody), secrets._contents, secrets._named) == ((), {}, {})
