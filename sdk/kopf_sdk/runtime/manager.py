@@ -23,6 +23,7 @@ from kopf_sdk.runtime.controller import Controller
 from kopf_sdk.runtime.errors import LeadershipLostError
 from kopf_sdk.runtime.events import Recorder
 from kopf_sdk.runtime.health import Check
+from kopf_sdk.runtime.kinds import Kind
 from kopf_sdk.runtime.leader import Election, Gate, LeaseTimes
 from kopf_sdk.runtime.logs import configure_logging
 from kopf_sdk.runtime.metrics import Metrics
@@ -33,7 +34,7 @@ from kopf_sdk.runtime.scope import Scope
 from kopf_sdk.runtime.servers import Servers
 from kopf_sdk.runtime.settings import Settings
 from kopf_sdk.runtime.tasks import cancelled
-from kopf_sdk.runtime.webhook import Webhook
+from kopf_sdk.runtime.webhook import Conversion, Webhook
 from kopf_sdk.runtime.worker import Worker
 
 __all__ = ["ExitCode", "Manager"]
@@ -276,11 +277,17 @@ class Manager:
         return {"watches": watches, "leadership": leadership}
 
     def _ready(self) -> Mapping[str, Check]:
+        converts = self.settings.enable_webhooks and any(isinstance(one, Conversion) for one in self.webhooks)
+        # To list resources that are kept in another version, the API server asks a ready replica to convert them.
+        exempt = {controller.kind for controller in self.controllers} if converts else set[Kind]()
+
         def caches() -> str | None:
-            if self.ready.is_set():
+            states = self._states()
+            waiting = [state for state in states if not state.synced]
+            if self.ready.is_set() or (waiting and exempt.issuperset(state.kind for state in waiting)):
                 return None
-            waiting = [f"{state} ({state.problem or 'not filled'})" for state in self._states() if not state.synced]
-            return f"waiting for {', '.join(waiting) or 'the API server'}"
+            words = [f"{state} ({state.problem or 'not filled'})" for state in waiting]
+            return f"waiting for {', '.join(words) or 'the API server'}"
 
         def stopping() -> str | None:
             return "shutting down" if self._stop.is_set() else None

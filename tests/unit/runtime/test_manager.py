@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kopf_sdk.api import CustomResource
+from kopf_sdk.runtime.cache import Source
 from kopf_sdk.runtime.controller import Controller, Result
 from kopf_sdk.runtime.errors import LeadershipLostError
 from kopf_sdk.runtime.kinds import Kind
@@ -16,10 +17,16 @@ from kopf_sdk.runtime.metrics import Metrics
 from kopf_sdk.runtime.reflector import WatchState
 from kopf_sdk.runtime.request import Request
 from kopf_sdk.runtime.settings import Settings
+from kopf_sdk.runtime.webhook import Conversion, Webhook
 
 
 class Widget(CustomResource, group="x.dev", version="v1"):
     pass
+
+
+WIDGET = Kind.of(Widget)
+CONFIG_MAP = Kind("v1", "ConfigMap")
+CONVERSION = Conversion(lambda resource, version: resource)
 
 
 class Election:
@@ -99,3 +106,32 @@ def test_of_two_watches_of_a_kind_the_worse_is_shown() -> None:
     labels = {"kind": "secrets", "namespace": ""}
     assert (metrics.registry.get_sample_value("kopf_sdk_watch_age_seconds", labels) or 0) > 99
     assert metrics.registry.get_sample_value("kopf_sdk_watch_synced", labels) == 0
+
+
+@pytest.mark.parametrize(
+    ("webhooks", "enabled", "filled", "ready"),
+    [
+        ([], True, {CONFIG_MAP}, False),
+        ([CONVERSION], True, {CONFIG_MAP}, True),
+        ([CONVERSION], False, {CONFIG_MAP}, False),
+        ([CONVERSION], True, set(), False),
+        ([], True, {CONFIG_MAP, WIDGET}, False),
+    ],
+)
+def test_a_replica_that_converts_is_ready_before_its_resources_could_be_listed(
+    webhooks: list[Webhook], enabled: bool, filled: set[Kind], ready: bool
+) -> None:
+    """To list what is kept in another version, the API server asks a ready replica: it would wait for itself."""
+
+    async def reconcile(request: Request[Widget]) -> Result | None:
+        return None
+
+    controller = Controller(Widget, reconcile, owns=[CONFIG_MAP])
+    made = Manager(Settings(enable_webhooks=enabled), [controller], webhooks=webhooks)
+    caches = made._ready()["caches"]
+    assert caches() == "waiting for the API server"
+    for kind in (WIDGET, CONFIG_MAP):
+        made._stores.watched(Source(kind), "").append(WatchState(kind, None, synced=kind in filled))
+    assert (caches() is None) is ready
+    made.ready.set()
+    assert caches() is None
