@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kopf_sdk.bundle.chance import random_content
 from kopf_sdk.bundle.chart import Chart, chart_from_metadata
 from kopf_sdk.bundle.config import Config, load_config
 from kopf_sdk.bundle.convert import Conversion, convert
@@ -85,6 +86,7 @@ def build_with_chart(request: BuildRequest, *, pin: bool = True) -> Built:
         lock=lock,
     )
     conversion.fates = [with_values(fate, source.chart) for fate in conversion.fates]
+    conversion.notices += random_content(conversion.fates, source.chart)
     return Built(conversion, source.chart)
 
 
