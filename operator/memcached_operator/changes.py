@@ -108,7 +108,7 @@ class Changes:
     def gone(self, key: str) -> None:
         """Forget a resource that is no more."""
         self._refusals.pop(key, None)
-        self._started.pop(key, None)
+        self._stages.pop(key, None)
 
     async def perform(
         self,
