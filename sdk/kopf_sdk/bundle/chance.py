@@ -25,7 +25,7 @@ def random_content(fates: Collection[Fate], chart: Chart) -> Iterator[Notice]:
         found = _RANDOM.search(chart.template(fate.source))
         if found:
             message = (
-                f"its template calls {found[1]}: the bundle is another one with every build, and all installations get "
+                f"its template can call {found[1]}: then every build makes another bundle, and all installations get "
                 f"what was made up for this one ({fate.source})"
             )
             hint = "Set the value that the chart would use instead, or drop the object if the operator makes its own."
