@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ class Refusals:
         self,
         stateful_set: dict[str, Any] | None,
         pods: Sequence[dict[str, Any]],
-        events: Iterable[dict[str, Any]],
+        events: Callable[[], Iterable[dict[str, Any]]],
         *,
         now: dt.datetime,
     ) -> list[Problem]:
@@ -59,7 +59,8 @@ class Refusals:
         Parameters
         ----------
         events
-            Events (events.k8s.io/v1) of the reason FailedCreate, of this and of other StatefulSets.
+            Returns events (events.k8s.io/v1) of the reason FailedCreate, of this and of other StatefulSets; asked only
+            while pods are missing.
         """
         if stateful_set is None:
             return []
@@ -68,7 +69,7 @@ class Refusals:
             self._complete[uid] = now
             return []
         since = self._complete.get(uid, dt.datetime.min.replace(tzinfo=dt.UTC))
-        found = [event for event in events if event.get("regarding", {}).get("uid") == uid and _last(event) >= since]
+        found = [event for event in events() if event.get("regarding", {}).get("uid") == uid and _last(event) >= since]
         if not found:
             return []
         note = str(max(found, key=_last).get("note", ""))

@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kopf_sdk.runtime import ApiError, Kind, Request
+from kopf_sdk.runtime import ApiError, Request
 from memcached_operator import naming
 from memcached_operator.api.v1alpha1 import Memcached
 from memcached_operator.changes import Change, Outcome
 from memcached_operator.diagnosis import Problem, diagnose
+from memcached_operator.kinds import POD
 from memcached_operator.paths import CONFIG_PATH
 from memcached_operator.rollout import INTERRUPTING, Rollout, holds_items
 from memcached_operator.scripts import REHEARSAL_FILE
@@ -26,7 +27,6 @@ from memcached_operator.template import ARGUMENTS, CONTAINER, difference
 
 __all__ = ["REFUSED", "Verdict", "before_replacing", "labels", "pod_name", "rehearsal", "rehearse", "tidy", "verdict"]
 
-POD = Kind("v1", "Pod")
 REFUSED = "RehearsalRefused"
 """Reason of a problem: it could not be tried, which says nothing about what was to be tried."""
 _LOOK_AGAIN = 1.0

@@ -11,13 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kopf_sdk.runtime import Kind, Reader, Request
+from kopf_sdk.runtime import Reader, Request
 from memcached_operator import naming
 from memcached_operator.api.v1alpha1 import Memcached
+from memcached_operator.kinds import SECRET
 
-__all__ = ["SECRET", "Secrets", "decoded", "named_secrets", "own_secret"]
-
-SECRET = Kind("v1", "Secret")
+__all__ = ["Secrets", "decoded", "named_secrets", "own_secret"]
 
 
 def named_secrets(memcached: Memcached) -> list[str]:

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kopf_sdk.runtime import Kind
 from memcached_operator import naming, warm
 from memcached_operator.changes import Change, Outcome
 from memcached_operator.diagnosis import diagnose
+from memcached_operator.kinds import CONFIG_MAP
 from memcached_operator.rehearsal import rehearse
 from memcached_operator.resizing import make_room
 from memcached_operator.rollout import SWAP_UNDER_WAY, holds_items, is_ready
@@ -26,7 +26,6 @@ from memcached_operator.wire import WireError
 
 __all__ = ["Mark", "Process", "has_restarted", "is_promising", "outcome", "perform", "refusal"]
 
-CONFIG_MAP = Kind("v1", "ConfigMap")
 _LOOK_AGAIN = 1.0
 _MENDED = 15.0
 """Seconds until something that only people can mend is looked at again."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from kopf_sdk.runtime import Defaulting, Manifest, Reader, Validating, Webhook
 from memcached_operator.api.v1alpha1 import Memcached
-from memcached_operator.secrets import SECRET, named_secrets
+from memcached_operator.kinds import SECRET
+from memcached_operator.secrets import named_secrets
 
 __all__ = ["filled_in", "warnings", "webhooks"]
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from kopf_sdk.runtime import ApiError, Kind, Request
+from kopf_sdk.runtime import ApiError, Request
 from memcached_operator import rehearsal
 from memcached_operator.api.v1alpha1 import Memcached
 from memcached_operator.changes import Change, Outcome
 from memcached_operator.handover import spare
 from memcached_operator.handover.spare import Stage
+from memcached_operator.kinds import POD
 from memcached_operator.operand import Operand
 from memcached_operator.rollout import Rollout, StepKind
 
 __all__ = ["greetings", "performer", "returning", "tend"]
 
-POD = Kind("v1", "Pod")
 _SPARE, _QUOTA = "spare", "quota"
 _PATIENCE = 300.0
 """Seconds for the spare's containers to run: for a node to be added, for images to be pulled. The old pod serves."""

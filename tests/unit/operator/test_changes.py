@@ -62,6 +62,16 @@ async def test_what_is_impossible_is_so_for_this_pod_and_template() -> None:
     assert steps.impossible() == {}
 
 
+async def test_nothing_is_remembered_of_a_resource_that_is_gone() -> None:
+    steps = Steps(Outcome(impossible="no room", wait=1), Outcome())
+    await steps.run("cache-0")
+    steps.clock = 30
+    steps.changes.gone("shop/cache")
+    assert steps.impossible() == {}
+    await steps.run("cache-0")
+    assert steps.calls[-1].waited("") == 0
+
+
 async def test_a_step_knows_for_how_long_it_has_been_waiting_for_the_same_thing() -> None:
     """A node that took its time does not leave memcached less of it, which answers late there, too."""
     steps = Steps(*[Outcome(wait=1, stage=stage) for stage in ("kubelet", "kubelet", "memcached", "memcached", "")])

@@ -21,7 +21,7 @@ def event(note: str = QUOTA, uid: str = "set-1", seconds_ago: float = 10) -> dic
 
 def found(*events: dict[str, Any], refusals: Refusals | None = None, pods: int = 1) -> list[Problem]:
     existing = [pod(f"cache-{ordinal}") for ordinal in range(pods)]
-    return (refusals or Refusals()).problems(STATEFUL_SET, existing, events, now=NOW)
+    return (refusals or Refusals()).problems(STATEFUL_SET, existing, lambda: events, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_last_of_several_causes_counts() -> None:
 def test_nothing_is_wrong_when_no_pod_is_missing_or_another_stateful_set_is_concerned() -> None:
     assert found(event(), pods=2) == []
     assert found(event(uid="set-0")) == []
-    assert Refusals().problems(None, [], [event()], now=NOW) == []
+    assert Refusals().problems(None, [], lambda: [event()], now=NOW) == []
 
 
 def test_an_event_from_before_all_pods_were_there_is_no_cause_of_what_is_missing_now() -> None:
