@@ -18,7 +18,8 @@ def position(log: Path) -> int:
 def events(log: Path, since: int = 0, *, about: str = "") -> Iterator[dict[str, Any]]:
     """Return the events after a position, those only whose line has a word.
 
-    What is being written at either end is left out: a long line may be seen half.
+    What is being written at either end is left out: a long line may be seen half. Who could not be authenticated has no
+    name.
     """
     word = about.encode()
     with log.open("rb") as lines:
@@ -27,4 +28,6 @@ def events(log: Path, since: int = 0, *, about: str = "") -> Iterator[dict[str, 
             lines.readline()
         for line in lines:
             if line.endswith(b"\n") and word in line:
-                yield json.loads(line)
+                event = json.loads(line)
+                event["user"].setdefault("username", "")
+                yield event

@@ -74,7 +74,7 @@ def refused(cluster: Cluster, begin: int) -> Iterator[tuple[str, ...]]:
         if event["verb"] == "delete" and event.get("objectRef", {}).get("resource") in bindings
     )
     for event in events:
-        status, user = event.get("responseStatus", {}), event["user"].get("username", "")
+        status, user = event.get("responseStatus", {}), event["user"]["username"]
         if (
             status.get("code") == 403
             and user.startswith("system:serviceaccount:memcached-operator-")
