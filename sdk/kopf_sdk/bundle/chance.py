@@ -18,9 +18,12 @@ _RANDOM = re.compile(
 
 
 def random_content(fates: Collection[Fate], chart: Chart) -> Iterator[Notice]:
-    """Yield a warning for every file of the bundle whose template asks for something random."""
+    """Yield a warning for every file and every Deployment whose template asks for something random."""
     for fate in fates:
-        if fate.disposition is not Disposition.FILE or not fate.source:
+        kept = fate.disposition is Disposition.FILE or (
+            fate.disposition is Disposition.CSV and fate.ref.kind == "Deployment"
+        )
+        if not kept or not fate.source:
             continue
         found = _RANDOM.search(chart.template(fate.source))
         if found:
@@ -28,5 +31,5 @@ def random_content(fates: Collection[Fate], chart: Chart) -> Iterator[Notice]:
                 f"its template can call {found[1]}: then every build makes another bundle, and all installations get "
                 f"what was made up for this one ({fate.source})"
             )
-            hint = "Set the value that the chart would use instead, or drop the object if the operator makes its own."
+            hint = "Set the value that the chart would use instead, patch the field away, or drop the object."
             yield Notice(Level.WARNING, "random", message, fate.ref, hint)
