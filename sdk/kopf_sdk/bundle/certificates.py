@@ -1,9 +1,9 @@
 """Serving certificates: the chart's own ones go, its volumes point to the Secret that OLM makes.
 
 OLM v0 (pkg/controller/install/certresources.go) makes one Secret per serving deployment, with tls.crt, tls.key and
-olmCAKey; OLM v1 (rukpak render, certproviders) the same name with tls.crt, tls.key and, from cert-manager, ca.crt. Both
-mount it at two fixed paths under two fixed volume names and replace what is there. A volume of the chart's that
-points to the same Secret gives the operator its certificate where its flags say, so no flag changes.
+olmCAKey; OLM v1 (rukpak render, certproviders) the same name with tls.crt, tls.key and, from cert-manager, ca.crt. A
+volume of the chart's that points to the same Secret gives the operator its certificate where its flags say, so no flag
+changes. Where OLM mounts that Secret itself: `olm_mounts`.
 """
 
 from __future__ import annotations
@@ -15,19 +15,12 @@ from typing import Any
 
 from kopf_sdk.bundle.fate import Disposition, Fate, Level, Notice, remedies
 from kopf_sdk.bundle.objects import Object, by_kind, pod_spec
+from kopf_sdk.bundle.olm_mounts import OLM_PATHS, make_way, mentions_path
 from kopf_sdk.bundle.references import containers, names, pod_strings
 from kopf_sdk.bundle.serving import olm_secret_name, olm_service_name
 
-__all__ = ["OLM_FILES", "OLM_PATHS", "CertificatePlan", "plan_certificates"]
+__all__ = ["CertificatePlan", "plan_certificates"]
 
-OLM_PATHS: Mapping[str, str] = {
-    "webhook-cert": "/tmp/k8s-webhook-server/serving-certs",  # noqa: S108  # OLM's path
-    "apiservice-cert": "/apiserver.local.config/certificates",
-}
-OLM_FILES = {
-    "webhook-cert": {"tls.crt": "tls.crt", "tls.key": "tls.key"},
-    "apiservice-cert": {"tls.crt": "apiserver.crt", "tls.key": "apiserver.key"},
-}
 _DEFAULT_KEYS = ("tls.crt", "tls.key", "ca.crt")
 _GROUPS = ("cert-manager.io", "certmanager.k8s.io")
 _LOOKS_LIKE = re.compile(r"cert|tls|webhook|serving|ssl", re.IGNORECASE)
@@ -136,8 +129,9 @@ class _Planner:
         found = False
         for volume, source, old in [*sure, *guessed]:
             found = self._repoint(name, volume, source, old, secret) or found
-        uses_olm_path = self._uses_olm_path(pod)
-        self._free_reserved(name, pod, lacks_certificate=not found)
+        uses_olm_path = mentions_path(pod)
+        for finding in make_way(pod, name, lacks_certificate=not found):
+            self._notice(finding.level, finding.code, finding.message, name, finding.hint)
         if not found and not uses_olm_path:
             self._without_volume(name, pod)
 
@@ -239,97 +233,6 @@ class _Planner:
     def _certifies(self, certificate: Object, deployment: str) -> bool:
         hosts = [str(host) for host in certificate.spec.get("dnsNames") or ()]
         return not hosts or any(host.split(".")[0] == service for host in hosts for service in self.serving[deployment])
-
-    def _free_reserved(self, name: str, pod: dict[str, Any], *, lacks_certificate: bool) -> None:
-        """Rename volumes that have OLM's names; give up mounts at OLM's paths, where OLM puts the same files itself."""
-        taken = {volume.get("name") for volume in pod.get("volumes") or ()}
-        for reserved in OLM_PATHS:
-            if reserved not in taken:
-                continue
-            fresh = next(
-                f"{reserved}-{suffix}" for suffix in ("chart", *range(2, 99)) if f"{reserved}-{suffix}" not in taken
-            )
-            for holder in [
-                *(pod.get("volumes") or ()),
-                *(mount for c in containers(pod) for mount in c.get("volumeMounts") or ()),
-            ]:
-                if holder.get("name") == reserved:
-                    holder["name"] = fresh
-            self._notice(
-                Level.INFO,
-                "volume-renamed",
-                f"volume {reserved} is called {fresh}: OLM takes the name for itself",
-                name,
-            )
-        for reserved in OLM_PATHS:
-            for container in pod.get("containers") or ():
-                self._give_up_mount(name, pod, container, reserved, lacks_certificate)
-        used = {mount.get("name") for container in containers(pod) for mount in container.get("volumeMounts") or ()}
-        dropped = {volume.get("name") for volume in pod.get("volumes") or ()} - used
-        given_up = [
-            volume for volume in pod.get("volumes") or () if volume.get("name") in dropped and volume.get("_given_up")
-        ]
-        if given_up:
-            pod["volumes"] = [volume for volume in pod["volumes"] if volume not in given_up]
-        for volume in pod.get("volumes") or ():
-            volume.pop("_given_up", None)
-        if "volumes" in pod and not pod["volumes"]:
-            del pod["volumes"]
-
-    def _give_up_mount(
-        self, name: str, pod: Mapping[str, Any], container: dict[str, Any], reserved: str, lacks_certificate: bool
-    ) -> None:
-        path = OLM_PATHS[reserved]
-        for mount in list(container.get("volumeMounts") or ()):
-            if str(mount.get("mountPath", "")).rstrip("/") != path:
-                continue
-            volume: dict[str, Any] = next(
-                (v for v in pod.get("volumes") or () if v.get("name") == mount.get("name")), {}
-            )
-            source = volume.get("secret") or {}
-            files = {item["path"] for item in source.get("items") or ()} - {"ca.crt"}
-            same = (
-                source.get("secretName") == olm_secret_name(name)
-                and files <= set(OLM_FILES[reserved].values())
-                and "subPath" not in mount
-            )
-            container["volumeMounts"].remove(mount)
-            if not container["volumeMounts"]:
-                del container["volumeMounts"]
-            volume["_given_up"] = True
-            if same:
-                self._notice(
-                    Level.INFO,
-                    "olm-path",
-                    f"container {container.get('name')}: OLM mounts its certificate at {path} itself, with "
-                    f"{' and '.join(sorted(OLM_FILES[reserved].values()))} "
-                    "and without ca.crt; the chart's mount there is left to OLM",
-                    name,
-                )
-            elif lacks_certificate and "emptyDir" in volume:
-                self._notice(
-                    Level.WARNING,
-                    "olm-path",
-                    f"container {container.get('name')}: the empty volume {mount.get('name')} is for a certificate "
-                    f"that the operator writes to {path}; OLM mounts its own there, read-only",
-                    name,
-                    "Have the operator read the certificate that it finds, if it does not by itself.",
-                )
-            else:
-                self._notice(
-                    Level.ERROR,
-                    "olm-path",
-                    f"container {container.get('name')}: volume {mount.get('name')} is mounted at {path}, where "
-                    f"OLM puts its own certificate instead",
-                    name,
-                    "Mount it somewhere else: with values, or with a patch in bundle.yaml.",
-                )
-
-    @staticmethod
-    def _uses_olm_path(pod: Mapping[str, Any]) -> bool:
-        mounts = [str(mount.get("mountPath")) for c in containers(pod) for mount in c.get("volumeMounts") or ()]
-        texts = [*mounts, *(text for _, text in pod_strings(pod))]
-        return any(path in text for text in texts for path in OLM_PATHS.values())
 
     def _without_volume(self, name: str, pod: Mapping[str, Any]) -> None:
         own = next((f"{where}: {text}" for where, text in pod_strings(pod) if _SELF_MADE.search(text)), "")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kopf_sdk.bundle.bundle_dir import Bundle
-from kopf_sdk.bundle.certificates import OLM_FILES, OLM_PATHS
+from kopf_sdk.bundle.olm_mounts import OLM_FILES, OLM_PATHS
 from kopf_sdk.bundle.profile import REGISTRY_KINDS
 from kopf_sdk.bundle.roles import AUTH_READER
 from kopf_sdk.bundle.serving import olm_secret_name, olm_service_name

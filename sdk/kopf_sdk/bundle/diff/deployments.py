@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from kopf_sdk.bundle.certificates import OLM_PATHS
 from kopf_sdk.bundle.compare import ABSENT, Difference, differences
 from kopf_sdk.bundle.diff.world import World
 from kopf_sdk.bundle.fate import Disposition, Notice
 from kopf_sdk.bundle.labels import is_foreign_annotation, is_helm_mark
 from kopf_sdk.bundle.lock import pin_text
 from kopf_sdk.bundle.objects import Object, by_kind
+from kopf_sdk.bundle.olm_mounts import OLM_PATHS
 from kopf_sdk.bundle.serving import find_backend, olm_secret_name, olm_service_name
 
 __all__ = ["compare_deployments"]

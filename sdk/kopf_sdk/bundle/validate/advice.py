@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kopf_sdk.bundle.bundle_dir import SPEC_FIELDS, Bundle
-from kopf_sdk.bundle.certificates import OLM_PATHS
 from kopf_sdk.bundle.fate import Level
 from kopf_sdk.bundle.findings import Finding
 from kopf_sdk.bundle.images import split_reference
+from kopf_sdk.bundle.olm_mounts import OLM_PATHS
 from kopf_sdk.bundle.serving import olm_secret_name
 from kopf_sdk.bundle.validate.csv import csv_path
 from kopf_sdk.bundle.validate.wording import reporter
