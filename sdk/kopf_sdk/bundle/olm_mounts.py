@@ -1,4 +1,4 @@
-"""The volumes that OLM puts into every deployment that serves webhooks or APIs, and what of the chart's is in their way.
+"""The volumes that OLM puts into every deployment that serves webhooks or APIs, and what of the chart's is in the way.
 
 OLM v0 (pkg/controller/install/certresources.go) and v1 (rukpak render, certproviders) mount the serving certificate at
 two fixed paths under two fixed volume names, and replace what is there.
@@ -63,7 +63,13 @@ def make_way(pod: dict[str, Any], deployment: str, *, lacks_certificate: bool) -
                 volume: Mapping[str, Any] = next(
                     (volume for volume in pod.get("volumes") or () if volume.get("name") == mount.get("name")), {}
                 )
-                findings.append(_given_up(container, mount, volume, reserved, deployment, lacks_certificate))
+                where = f"container {container.get('name')}"
+                if _is_olms(mount, volume, reserved, deployment):
+                    findings.append(_left_to_olm(where, reserved))
+                elif lacks_certificate and "emptyDir" in volume:
+                    findings.append(_not_writable(where, mount, reserved))
+                else:
+                    findings.append(_in_the_way(where, mount, reserved))
                 container["volumeMounts"].remove(mount)
                 idle.add(str(mount.get("name")))
             if container.get("volumeMounts") == []:
@@ -100,37 +106,39 @@ def _mounts(container: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
     ]
 
 
-def _given_up(
-    container: Mapping[str, Any],
-    mount: Mapping[str, Any],
-    volume: Mapping[str, Any],
-    reserved: str,
-    deployment: str,
-    lacks_certificate: bool,
-) -> Finding:
-    """Say what OLM's certificate takes the place of."""
-    path, provided = OLM_PATHS[reserved], sorted(OLM_FILES[reserved].values())
+def _is_olms(mount: Mapping[str, Any], volume: Mapping[str, Any], reserved: str, deployment: str) -> bool:
+    """Tell whether the mount shows nothing but what OLM's own will."""
     source = volume.get("secret") or {}
     files = {item["path"] for item in source.get("items") or ()} - {"ca.crt"}
-    where = f"container {container.get('name')}"
-    if source.get("secretName") == olm_secret_name(deployment) and files <= set(provided) and "subPath" not in mount:
-        return Finding(
-            Level.INFO,
-            "olm-path",
-            f"{where}: OLM mounts its certificate at {path} itself, with {' and '.join(provided)} and without ca.crt; "
-            "the chart's mount there is left to OLM",
-        )
-    if lacks_certificate and "emptyDir" in volume:
-        return Finding(
-            Level.WARNING,
-            "olm-path",
-            f"{where}: the empty volume {mount.get('name')} is for a certificate that the operator writes to {path}; "
-            "OLM mounts its own there, read-only",
-            "Have the operator read the certificate that it finds, if it does not by itself.",
-        )
+    provided = set(OLM_FILES[reserved].values())
+    return source.get("secretName") == olm_secret_name(deployment) and files <= provided and "subPath" not in mount
+
+
+def _left_to_olm(where: str, reserved: str) -> Finding:
+    files = " and ".join(sorted(OLM_FILES[reserved].values()))
+    return Finding(
+        Level.INFO,
+        "olm-path",
+        f"{where}: OLM mounts its certificate at {OLM_PATHS[reserved]} itself, with {files} and without ca.crt; the "
+        "chart's mount there is left to OLM",
+    )
+
+
+def _not_writable(where: str, mount: Mapping[str, Any], reserved: str) -> Finding:
+    return Finding(
+        Level.WARNING,
+        "olm-path",
+        f"{where}: the empty volume {mount.get('name')} is for a certificate that the operator writes to "
+        f"{OLM_PATHS[reserved]}; OLM mounts its own there, read-only",
+        "Have the operator read the certificate that it finds, if it does not by itself.",
+    )
+
+
+def _in_the_way(where: str, mount: Mapping[str, Any], reserved: str) -> Finding:
     return Finding(
         Level.ERROR,
         "olm-path",
-        f"{where}: volume {mount.get('name')} is mounted at {path}, where OLM puts its own certificate instead",
+        f"{where}: volume {mount.get('name')} is mounted at {OLM_PATHS[reserved]}, where OLM puts its own certificate "
+        "instead",
         "Mount it somewhere else: with values, or with a patch in bundle.yaml.",
     )
