@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from waiting import eventually
 pytestmark = pytest.mark.node
 
 SERVER = "cache.example"
+LIVENESS_SECONDS = 150.0
+"""Longer than it takes until the kubelet ends a memcached that does not answer."""
 
 
 def put_secret(cache: Cache, name: str, data: dict[str, str], kind: str = "Opaque") -> None:
@@ -179,6 +182,27 @@ async def test_memcached_before_1_6_40_serves_new_certificates_and_is_made_anew_
     assert await version(dial(cache, tls=authority.context(), login=Login("bob", "b"))) == "1.6.38"
     assert restarts(cache) != before
     assert any("1.6.38 reads changed users only when it starts" in note for note in notes(cache, "PodReplaced"))
+
+
+@pytest.mark.full
+async def test_an_operators_login_that_is_deleted_or_edited_ends_no_memcached(cache: Cache) -> None:
+    """memcached 1.6.45 hangs up on a login that it does not know: a probe that takes this for death loses the cache."""
+    put_secret(cache, "users", {"alice": "a"})
+    cache.apply(auth={"secretName": "users"})
+    await asyncio.to_thread(cache.settle)
+    before = restarts(cache)
+    async with dial(cache, login=Login("alice", "a")) as alice:
+        assert await alice.command("set kept 0 0 2\r\nok") == "STORED"
+        cache.kubectl("delete", "secret", "cache-operator")
+        put_secret(cache, "cache-operator", {"username": "operator", "password": "by-hand"})
+        end = time.monotonic() + LIVENESS_SECONDS
+        while time.monotonic() < end:
+            assert restarts(cache) == before
+            await asyncio.sleep(5)
+        assert int((await alice.stats())["curr_items"]) == 1
+    await asyncio.to_thread(cache.settle)
+    assert restarts(cache) == before
+    assert cache.condition("Degraded")["status"] == "False"
 
 
 def test_a_missing_secret_is_named_and_its_arrival_noticed(cache: Cache) -> None:
