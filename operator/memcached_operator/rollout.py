@@ -257,6 +257,9 @@ def plan(
     ]
     under_way = [step for step in disturbing if step.kind is StepKind.SWAP and _swapping(step.pod)]
     waiting = [step for step in disturbing if is_ready(step.pod) and step not in under_way]
+    # Whether a pod with a higher ordinal has to go as well, resizing it will tell.
+    tried = max((_ordinal(step.pod) for step in calm if step.kind is StepKind.RESIZE), default=-1)
+    in_turn = [step for step in waiting if _ordinal(step.pod) > tried]
     away = [step for step in disturbing if not is_ready(step.pod) and step not in under_way]
     idle = [
         step if step.kind is StepKind.SWAP else Step(StepKind.REPLACE, step.pod)
@@ -277,7 +280,7 @@ def plan(
     ]
     return Rollout(
         outdated=[pod["metadata"]["name"] for pod in outdated],
-        steps=[*calm, *astray, *idle, *under_way, *mute[:allowed_mute], *waiting[:allowed]],
+        steps=[*calm, *astray, *idle, *under_way, *mute[:allowed_mute], *in_turn[:allowed]],
         planned=planned,
         wait=min([*filling.values(), *silent.values(), *starting], default=0),
         filling=sorted(filling),

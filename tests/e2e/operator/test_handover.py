@@ -167,7 +167,8 @@ def test_what_cannot_be_handed_over_starts_cold_and_says_why(
         cache.kubectl("create", "quota", "one", "--hard=pods=1")
     words = {"too old": "1.6.18 cannot be copied while it serves", "no room": "exceeded quota"}[obstacle]
     cache.apply(memory="80Mi", **spec)
-    eventually(lambda: any(words in note for note in notes(cache, "PodReplaced")))
+    # A quota counts pods for a while after they are gone: five minutes are waited for room before items are given up.
+    eventually(lambda: any(words in note for note in notes(cache, "PodReplaced")), within=600)
     assert "a memory file has its size from the start" in notes(cache, "PodReplaced")[0]
     cache.settle()
     assert cache.pods()["cache-0"]["metadata"]["uid"] != before

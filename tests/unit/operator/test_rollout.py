@@ -199,6 +199,17 @@ def test_what_interrupts_nobody_is_done_to_all_at_once_whatever_the_budget() -> 
     assert [(step.name, step.kind) for step in rollout.steps] == [("cache-1", "resize"), ("cache-0", "adopt")]
 
 
+def test_what_needs_a_new_pod_waits_for_its_turn_while_a_higher_one_is_still_being_resized() -> None:
+    pods = [pod(f"cache-{ordinal}", revision="old", memory=32) for ordinal in range(2)]
+    refused = {("uid-of-cache-0", StepKind.RESIZE): "no room"}
+    can = Abilities(resize=True, reachable=True, impossible=refused)
+    rollout = plan(stateful_set(2), pods, UpdateStrategy(), now=NOW, abilities=can)
+    assert [(step.name, step.kind) for step in rollout.steps] == [("cache-1", StepKind.RESIZE)]
+    both = Abilities(True, True, impossible=refused | {("uid-of-cache-1", StepKind.RESIZE): "no room"})
+    rollout = plan(stateful_set(2), pods, UpdateStrategy(), now=NOW, abilities=both)
+    assert [(step.name, step.kind) for step in rollout.steps] == [("cache-1", StepKind.REPLACE)]
+
+
 def test_a_pod_whose_container_does_not_run_is_replaced_rather_than_resized() -> None:
     crashed = pod("cache-0", revision="old", memory=32, ready=False, running=False)
     for warm, done in ((False, StepKind.REPLACE), (True, StepKind.RESIZE)):  # a memory file may hold items
