@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import time
 from pathlib import Path
@@ -194,7 +195,9 @@ async def test_an_operators_login_that_is_deleted_or_edited_ends_no_memcached(ca
     async with dial(cache, login=Login("alice", "a")) as alice:
         assert await alice.command("set kept 0 0 2\r\nok") == "STORED"
         cache.kubectl("delete", "secret", "cache-operator")
-        put_secret(cache, "cache-operator", {"username": "operator", "password": "by-hand"})
+        eventually(lambda: cache.kubectl("get", "secret", "cache-operator", "--ignore-not-found", "--output", "name"))
+        by_hand = json.dumps({"stringData": {"password": "by-hand"}})
+        cache.kubectl("patch", "secret", "cache-operator", "--type=merge", f"--patch={by_hand}")
         end = time.monotonic() + LIVENESS_SECONDS
         while time.monotonic() < end:
             assert restarts(cache) == before

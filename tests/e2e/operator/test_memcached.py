@@ -76,21 +76,21 @@ def test_two_resources_of_a_namespace_keep_to_themselves(cache: Cache) -> None:
 
 
 def test_a_memcached_that_takes_no_more_connections_is_ready_and_not_made_anew_out_of_turn(cache: Cache) -> None:
-    cache.apply(size=2, maxConnections=16)
+    cache.apply(size=2, maxConnections=64, threads=1)
     cache.settle()
     before = {name: pod["metadata"]["uid"] for name, pod in cache.pods().items()}
     addresses = {name: cache.cluster.publish(pod["status"]["podIP"], 11211) for name, pod in cache.pods().items()}
     with contextlib.ExitStack() as clients:
         for address in addresses.values():
             host, _, port = address.partition(":")
-            for _ in range(40):  # some are refused, and closed
+            for _ in range(100):  # some are refused, and closed
                 clients.enter_context(socket.create_connection((host, int(port)), timeout=30)).sendall(b"version\r\n")
         end = time.monotonic() + 20  # the readiness probe fails within ten
         while time.monotonic() < end:
             assert cache.condition("Available")["status"] == "True"
             assert cache.resource()["status"]["readyReplicas"] == 2
             time.sleep(0.5)
-        cache.apply(size=2, maxConnections=64)
+        cache.apply(size=2, maxConnections=128, threads=1)
 
         def second_went() -> bool:
             uids = {name: pod["metadata"]["uid"] for name, pod in cache.pods().items()}
@@ -99,7 +99,7 @@ def test_a_memcached_that_takes_no_more_connections_is_ready_and_not_made_anew_o
 
         eventually(second_went)
     cache.settle()
-    assert cache.settings("cache-0")["maxconns"] == "64"
+    assert cache.settings("cache-0")["maxconns"] == "128"
 
 
 def test_a_change_replaces_pods_one_at_a_time_while_the_others_serve(cache: Cache) -> None:

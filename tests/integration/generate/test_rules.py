@@ -57,6 +57,13 @@ CASES: list[tuple[type[CustomResource], str, dict[str, Any], dict[str, Any]]] = 
     ),
     (
         Memcached,
+        "maxConnections must be at least 5 × threads + 32: memcached may open so many files and no more, and every "
+        "thread takes five",
+        {"maxConnections": 112, "threads": 16},
+        {"maxConnections": 111, "threads": 16},
+    ),
+    (
+        Memcached,
         "resources.limits.memory cannot hold memory: it takes memory × 1.1 + 4Mi per thread + 24Mi, and 24Mi more with "
         "extstore",
         {"resources": {"limits": {"memory": "111Mi"}}},

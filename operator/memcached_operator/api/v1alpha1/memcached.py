@@ -54,6 +54,12 @@ class MemcachedSpec(
             field_path=".maxItemSize",
         ),
         Rule(
+            "self.maxConnections >= 5 * self.threads + 32",
+            message="maxConnections must be at least 5 × threads + 32: memcached may open so many files and no more, "
+            "and every thread takes five",
+            field_path=".maxConnections",
+        ),
+        Rule(
             "!has(self.resources) || !has(self.resources.limits) || !('memory' in self.resources.limits) || "
             "quantity(string(self.resources.limits['memory'])).asApproximateFloat() >= "
             "quantity(self.memory).asApproximateFloat() * 1.1 + 4194304.0 * double(self.threads) + 25165824.0 "
@@ -131,8 +137,8 @@ class MemcachedSpec(
     memory: Size = "64Mi"
     """Memory for items in every pod (memcached's -m). The container's request and limit are derived from it."""
 
-    max_connections: Annotated[int, Field(ge=16, le=1_000_000), Format("int32")] = 1024
-    """Connections that a pod accepts at the same time (memcached's -c)."""
+    max_connections: Annotated[int, Field(ge=64, le=1_000_000), Format("int32")] = 1024
+    """Connections that a pod accepts at the same time (memcached's -c), less 5 per thread and 8 for itself."""
 
     threads: Annotated[int, Field(ge=1, le=128), Format("int32")] = 4
     """Worker threads of a pod (memcached's -t)."""
