@@ -13,7 +13,7 @@ from kopf_sdk.listing import Listing
 from kopf_sdk.olm.install import install_olm
 from kopf_sdk.olm.release import Images, released_images
 from kopf_sdk.olm.status import OlmStatus, olm_status
-from kopf_sdk.olm.target import target, target_options
+from kopf_sdk.olm.target import target, target_options, timeout_option
 from kopf_sdk.olm.uninstall import uninstall_olm
 from kopf_sdk.testing.cluster.options import output_option
 from kopf_sdk.testing.cluster.progress import ConsoleProgress
@@ -33,14 +33,7 @@ def olm() -> None:
 @click.option("--olm-image", metavar="IMAGE", help="OLM's image, when the nodes cannot pull the released one.")
 @click.option("--opm-image", metavar="IMAGE", help="The image of opm that serves catalogs.")
 @click.option("--operatorhub", is_flag=True, help="Add the catalog of OperatorHub.io (pulled from quay.io).")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    default=300.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long OLM may take.",
-)
+@timeout_option(300.0)
 @output_option
 def install(
     *,
@@ -83,14 +76,7 @@ def status(context: click.Context, *, name: str, which: str, yes: bool, output: 
 @olm.command()
 @target_options
 @click.option("--force", is_flag=True, help="Remove it although operators are installed by it, and those with it.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    default=180.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long OLM may take.",
-)
+@timeout_option(180.0)
 @output_option
 def uninstall(*, name: str, which: str, yes: bool, force: bool, timeout: float, output: str) -> None:
     """Remove OLM with its CRDs, and everything that it made for itself."""

@@ -12,7 +12,7 @@ from rich.console import Console
 from kopf_sdk.olm.cleanup import cleanup as clean
 from kopf_sdk.olm.modes import InstallMode
 from kopf_sdk.olm.run import Installed, run_bundle, upgrade_bundle
-from kopf_sdk.olm.target import target, target_options
+from kopf_sdk.olm.target import target, target_options, timeout_option
 from kopf_sdk.testing.cluster.options import output_option
 from kopf_sdk.testing.cluster.progress import ConsoleProgress
 
@@ -33,14 +33,7 @@ def _bundle_options(command: F) -> F:
             click.option("--inline", is_flag=True, help="Carry the bundle in the catalog: OLM unpacks no image."),
             click.option("--opm-image", default="", metavar="IMAGE", help="What serves the catalog."),
             click.option("--skip-validation", is_flag=True, help="Let OLM see a bundle that it would refuse."),
-            click.option(
-                "--timeout",
-                type=click.FloatRange(min=1),
-                default=300.0,
-                show_default=True,
-                metavar="SECONDS",
-                help="How long OLM may take.",
-            ),
+            timeout_option(300.0),
         )
     ):
         command = option(command)
@@ -91,14 +84,7 @@ def bundle_upgrade(*, source: str, namespace: str, name: str, which: str, yes: b
 @click.argument("package")
 @click.option("--namespace", "-n", default="", help="Where it is installed; found by its Subscription.")
 @click.option("--delete-crds", is_flag=True, help="Also its CRDs, and with them every resource of their kinds.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    default=120.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long OLM may take.",
-)
+@timeout_option(120.0)
 @target_options
 @output_option
 def cleanup(

@@ -13,7 +13,7 @@ from kopf_sdk.errors import SdkError
 from kopf_sdk.testing.cluster import Cluster, CurrentCluster, Which
 from kopf_sdk.testing.cluster.options import name_option, which_option, yes_option
 
-__all__ = ["target", "target_options"]
+__all__ = ["target", "target_options", "timeout_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,3 +43,15 @@ def target(which: str, name: str, *, yes: bool) -> Cluster | CurrentCluster:
             hint=f"kopf-sdk cluster up --name {name}; or --cluster current for the one of your kubeconfig",
         )
     return local
+
+
+def timeout_option(seconds: float) -> Callable[[F], F]:
+    """Return the option `--timeout` with its default."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(min=1),
+        default=seconds,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long OLM may take.",
+    )
