@@ -161,12 +161,12 @@ def _progressing(
         return _condition(
             "Progressing", True, "RollingOut", "The StatefulSet cannot be made what the resource asks for."
         )
-    if rollout.undecided:
-        return _condition("Progressing", True, "RollingOut", "The StatefulSet has yet to take in the template.")
     if rotation.pending:
         return _condition("Progressing", True, "Rotating", f"Not in every pod yet: {rotation.words}.")
     if ready < size:
         return _condition("Progressing", True, "WaitingForPods", f"{ready} of {size} pods answer.")
+    if rollout.undecided:
+        return _condition("Progressing", True, "RollingOut", "The StatefulSet has yet to take in the template.")
     sentences = [f"All {size} pods run what the resource asks for.", *([HELD] if held else [])]
     return _condition("Progressing", False, "UpToDate", " ".join(sentences))
 

@@ -45,6 +45,8 @@ def test_available_is_what_the_disruption_budget_guarantees(size: int, ready: in
             "ResizeUnavailable",
         ),
         ([pod("cache-0"), pod("cache-1", ready=False)], DONE, "WaitingForPods"),
+        ([pod("cache-0"), pod("cache-1", ready=False)], Rollout(undecided=True), "WaitingForPods"),
+        ([pod("cache-0"), pod("cache-1")], Rollout(undecided=True), "RollingOut"),
         ([pod("cache-0"), pod("cache-1")], DONE, "UpToDate"),
     ],
 )
