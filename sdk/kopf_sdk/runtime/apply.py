@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +24,10 @@ __all__ = ["Action", "Applied", "Applier", "ApplyError", "Change", "ForeignObjec
 ABSENT = "1"
 """A resourceVersion that no live object has: an apply that carries it creates, or conflicts with whoever is there."""
 ADOPTION_LABELS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/instance")
+RUN_PODS = frozenset(
+    {"CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet"}
+)
+"""Kinds that start pods, which may mount the other children."""
 MEMORY = 10_000
 """How many children are remembered that the API server keeps otherwise than they were applied."""
 
@@ -78,6 +83,12 @@ class Applied:
     def rejected(self) -> list[Problem]:
         """The children that the API server says are wrong (an immutable field, a policy, a quota)."""
         return [problem for problem in self.problems if problem.reason in ("Rejected", "Forbidden")]
+
+    def add(self, other: Applied) -> None:
+        """Add what was done elsewhere."""
+        self.changes += other.changes
+        self.problems += other.problems
+        self.skipped += other.skipped
 
     def raise_for_problems(self) -> None:
         """Raise the first problem, if there is one.
@@ -200,6 +211,21 @@ def _is_orphan(wanted: Wanted, entry: Entry) -> bool:
     return all(label in labels and entry.labels.get(label) == labels[label] for label in ADOPTION_LABELS)
 
 
+def _refusal(error: ApiError) -> str:
+    """Return the reason of a problem that trying again at once would not solve; empty for any other trouble."""
+    if isinstance(error, InvalidError):
+        return "Rejected"
+    return "Forbidden" if isinstance(error, ForbiddenError) and not error.namespace_terminating else ""
+
+
+def _in_turn(children: Iterable[Wanted]) -> list[list[Wanted]]:
+    """Return which children are written together, one group after the other."""
+    groups: tuple[list[Wanted], list[Wanted]] = ([], [])
+    for child in children:
+        groups[child.kind.kind in RUN_PODS].append(child)
+    return [group for group in groups if group]
+
+
 class Children(Protocol):
     """The caches of owned kinds, as the applier sees them."""
 
@@ -234,7 +260,8 @@ class Applier:
     async def apply(self, owner: Manifest, children: Iterable[Mapping[str, Any]]) -> Applied:
         """Create, repair and delete until the owner's children are exactly these.
 
-        Every child is tried, also after the failure of another one.
+        Writes go out together, those of kinds that run pods after all others, so that what pods mount is there. Every
+        child is tried, also after the failure of another one.
 
         Raises
         ------
@@ -246,17 +273,18 @@ class Applier:
         wanted = [Wanted.of(child, self.children.kind_of(child), owner, self.labels) for child in children]
         applied = Applied()
         trouble: list[ApiError] = []
-        for child in wanted:
-            try:
-                await self._bring(child, owner["metadata"]["uid"], applied)
-            except (InvalidError, ForbiddenError) as error:
-                if isinstance(error, ForbiddenError) and error.namespace_terminating:
-                    trouble.append(error)
-                    continue
-                reason = "Forbidden" if isinstance(error, ForbiddenError) else "Rejected"
-                applied.problems.append(Problem(child.kind, child.name, reason, error.message))
-            except ApiError as error:
-                trouble.append(error)
+        for together in _in_turn(child for child in wanted if not self._is_settled(child)):
+            tries = (self._bring(child, owner["metadata"]["uid"]) for child in together)
+            outcomes = await asyncio.gather(*tries, return_exceptions=True)
+            for child, outcome in zip(together, outcomes, strict=True):
+                if isinstance(outcome, Applied):
+                    applied.add(outcome)
+                elif not isinstance(outcome, ApiError):
+                    raise outcome
+                elif reason := _refusal(outcome):
+                    applied.problems.append(Problem(child.kind, child.name, reason, outcome.message))
+                else:
+                    trouble.append(outcome)
         names = {(child.kind, child.namespace, child.name) for child in wanted}
         for kind in self.children.kinds():
             for entry in self.children.store(kind).owned_by(owner["metadata"]["uid"]):
@@ -291,38 +319,38 @@ class Applier:
         else:
             store.remove(entry.uid)
 
-    async def _bring(self, child: Wanted, owner_uid: str, applied: Applied) -> None:
+    def _is_settled(self, child: Wanted) -> bool:
+        """Whether the child can be seen, and was found equal to the very same wanted one before."""
+        if self.children.absent(child.kind) or self.children.unreadable(child.kind, child.namespace) is not None:
+            return False
+        entry = self.children.store(child.kind).get(child.namespace, child.name)
+        return entry is not None and entry.settled == child.digest
+
+    async def _bring(self, child: Wanted, owner_uid: str) -> Applied:
         if self.children.absent(child.kind):
-            applied.skipped.append((child.kind, child.name))
-            return
+            return Applied(skipped=[(child.kind, child.name)])
         if (why := self.children.unreadable(child.kind, child.namespace)) is not None:
-            applied.problems.append(Problem(child.kind, child.name, "Unreadable", why))
-            return
+            return Applied(problems=[Problem(child.kind, child.name, "Unreadable", why)])
         store = self.children.store(child.kind)
         entry = store.get(child.namespace, child.name)
-        if entry is not None and entry.settled == child.digest:
-            return
         verdict = judge(child, entry, owner_uid)
         match verdict.step:
             case "foreign":
-                applied.problems.append(Problem(child.kind, child.name, "ForeignObject", verdict.detail))
+                return Applied(problems=[Problem(child.kind, child.name, "ForeignObject", verdict.detail)])
             case "wait":
                 raise ConflictError(f"{child.kind.kind} {child.name}: {verdict.detail}", status=409)
             case "create":
-                await self._create(child, store, applied)
-            case "keep":
-                assert entry is not None
-                entry.settled = child.digest
+                return await self._create(child, store)
             case "patch":
                 assert entry is not None
                 digest, paths = self._stubborn.get((child.kind, entry.uid), (0, frozenset()))
-                if digest == child.digest and verdict.detail in paths and _differing(child, entry) <= paths:
-                    entry.settled = child.digest
-                    return
-                await self._patch(child, entry, verdict.detail, store)
-                applied.changes.append(Change(Action.PATCHED, child.kind, child.name, verdict.detail))
+                if digest != child.digest or verdict.detail not in paths or not _differing(child, entry) <= paths:
+                    return await self._patch(child, entry, verdict.detail, store)
+        assert entry is not None
+        entry.settled = child.digest
+        return Applied()
 
-    async def _create(self, child: Wanted, store: Store, applied: Applied) -> None:
+    async def _create(self, child: Wanted, store: Store) -> Applied:
         try:
             answer = await self._send(child, {"resourceVersion": ABSENT})
         except ConflictError:
@@ -336,16 +364,13 @@ class Applier:
                 # Ours, but out of the watch's sight (a label was taken off): apply over this very object.
                 answer = await self._send(child, {"uid": found["metadata"]["uid"]})
                 self._take_in(child, answer, store)
-                applied.changes.append(Change(Action.PATCHED, child.kind, child.name, "metadata"))
-                return
-            applied.problems.append(
-                Problem(child.kind, child.name, "ForeignObject", "it exists and was not made by this operator")
-            )
-            return
+                return Applied([Change(Action.PATCHED, child.kind, child.name, "metadata")])
+            why = "it exists and was not made by this operator"
+            return Applied(problems=[Problem(child.kind, child.name, "ForeignObject", why)])
         self._take_in(child, answer, store)
-        applied.changes.append(Change(Action.CREATED, child.kind, child.name))
+        return Applied([Change(Action.CREATED, child.kind, child.name)])
 
-    async def _patch(self, child: Wanted, entry: Entry, path: str, store: Store) -> None:
+    async def _patch(self, child: Wanted, entry: Entry, path: str, store: Store) -> Applied:
         try:
             answer = await self._send(child, {"uid": entry.uid})
         except InvalidError as error:
@@ -359,6 +384,7 @@ class Applier:
             if len(self._stubborn) > MEMORY:
                 self._stubborn.popitem(last=False)
             self.log(f"{child.kind.kind} {child.name}: the API server does not keep {left.detail} as it was applied")
+        return Applied([Change(Action.PATCHED, child.kind, child.name, path)])
 
     async def _send(self, child: Wanted, precondition: Mapping[str, str]) -> Manifest:
         metadata = {**child.manifest["metadata"], **precondition}

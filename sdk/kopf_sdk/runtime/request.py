@@ -97,7 +97,8 @@ class Request(Generic[R]):
         ----------
         children
             Plain manifests: apiVersion, kind, metadata.name, and whatever is wanted. Namespace and owner reference are
-            added. Applied in this order. Children of owned kinds that are not among them are deleted.
+            added. Applied all at once, only kinds that run pods (Deployment, Job, …) after the others. Children of
+            owned kinds that are not among them are deleted.
 
         Returns
         -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +12,10 @@ import pytest
 from kopf_sdk.errors import SdkError
 from kopf_sdk.runtime.apply import Applier, Wanted, judge
 from kopf_sdk.runtime.cache import Source, Store
-from kopf_sdk.runtime.errors import ForbiddenError
+from kopf_sdk.runtime.errors import ForbiddenError, InvalidError, LeadershipLostError
 from kopf_sdk.runtime.kinds import Kind
 
-CONFIG_MAP = Kind("v1", "ConfigMap")
+CONFIG_MAP, DEPLOYMENT = Kind("v1", "ConfigMap"), Kind("apps/v1", "Deployment")
 OWNER = {"apiVersion": "x.dev/v1", "kind": "Toy", "metadata": {"name": "toy", "namespace": "ns", "uid": "owner"}}
 LABELS = {"app.kubernetes.io/managed-by": "toys"}
 CHILD: dict[str, Any] = {
@@ -86,26 +87,30 @@ def test_a_child_of_a_deleted_namesake_is_waited_for() -> None:
 
 
 class Cluster:
-    """One kind of children, served and cached."""
+    """ConfigMaps, and Deployments, served and cached."""
 
     def __init__(self) -> None:
         self.cache = Store(Source(CONFIG_MAP), "toys")
+        self.deployments = Store(Source(DEPLOYMENT), "toys")
         self.keeps: Callable[[dict[str, Any]], None] = lambda manifest: None
         """What the server does to what was applied."""
         self.refusal: Exception | None = None
         self.requests: list[str] = []
+        self.answered = 0
+        self.together = 0
+        """So many requests were under way at the same time."""
         self.version = 10
 
     # The caches.
 
     def kind_of(self, child: Any) -> Kind:
-        return CONFIG_MAP
+        return next(kind for kind in self.kinds() if kind.kind == child["kind"])
 
     def store(self, kind: Kind) -> Store:
-        return self.cache
+        return self.cache if kind == CONFIG_MAP else self.deployments
 
     def kinds(self) -> list[Kind]:
-        return [CONFIG_MAP]
+        return [CONFIG_MAP, DEPLOYMENT]
 
     def absent(self, kind: Kind) -> bool:
         return False
@@ -117,6 +122,9 @@ class Cluster:
 
     async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> dict[str, Any]:
         self.requests.append(f"{method} {path.removeprefix('/api/v1/namespaces/')}")
+        self.together = max(self.together, len(self.requests) - self.answered)
+        await asyncio.sleep(0)
+        self.answered += 1
         if self.refusal is not None:
             raise self.refusal
         if method == "DELETE":
@@ -161,6 +169,42 @@ async def test_what_the_server_does_not_keep_does_not_hide_what_somebody_changes
     for _ in range(3):
         await applier.apply(OWNER, [child])
     assert len(cluster.requests) == before
+
+
+async def test_children_are_written_together_but_what_runs_pods_comes_last() -> None:
+    cluster = Cluster()
+    deployment = {**CHILD, "apiVersion": "apps/v1", "kind": "Deployment"}
+    others = [{**CHILD, "metadata": {**CHILD["metadata"], "name": name}} for name in ("b", "c")]
+    applied = await applying(cluster).apply(OWNER, [deployment, CHILD, *others])
+    assert cluster.together == 3
+    assert [path.rpartition("/")[2] for path in cluster.requests[:3]] == ["child", "b", "c"]
+    assert cluster.requests[3:] == ["PATCH /apis/apps/v1/namespaces/ns/deployments/child"]
+    assert [(change.kind.kind, change.name) for change in applied.changes][-1] == ("Deployment", "child")
+    before = len(cluster.requests)
+    assert (await applying(cluster).apply(OWNER, [deployment, CHILD, *others])).changes == []
+    assert len(cluster.requests) == before
+
+
+async def test_one_child_that_is_refused_keeps_no_other_from_being_applied() -> None:
+    cluster = Cluster()
+    refused = {**CHILD, "metadata": {**CHILD["metadata"], "name": "refused"}}
+    cluster.keeps = refusing("refused", InvalidError("not so", status=422))
+    applied = await applying(cluster).apply(OWNER, [refused, CHILD])
+    assert [(problem.name, problem.reason, problem.message) for problem in applied.problems] == [
+        ("refused", "Rejected", "not so")
+    ]
+    assert [change.name for change in applied.changes] == ["child"]
+    cluster.keeps = refusing("refused", LeadershipLostError())
+    with pytest.raises(LeadershipLostError):
+        await applying(cluster).apply(OWNER, [refused, {**CHILD, "data": {"a": "new"}}])
+
+
+def refusing(name: str, error: Exception) -> Callable[[dict[str, Any]], None]:
+    def refuse(manifest: dict[str, Any]) -> None:
+        if manifest["metadata"]["name"] == name:
+            raise error
+
+    return refuse
 
 
 async def test_a_child_that_a_cluster_scoped_owner_wants_elsewhere_is_moved() -> None:
