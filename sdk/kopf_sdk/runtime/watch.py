@@ -12,9 +12,11 @@ caches and queues live on. What Kopf does not tell is found out here:
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +53,8 @@ DEAF_SECONDS = 30.0
 RESTART_SECONDS = (1.0, 30.0)
 """Backoff between two starts of Kopf."""
 STOP_SECONDS = 5.0
+AT_A_TIME = 50
+"""Events of Kopf's that are taken in before others have their turn in the main loop."""
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +86,8 @@ class KopfWatch:
         self._listed = {id(state): asyncio.Event() for primary in primaries for state in primary.states}
         self._versions: dict[int, int] = {}
         """That of the last list, by state."""
+        self._inbox: deque[tuple[Primary, str | None, Manifest]] = deque()
+        self._summoned = False
         self._restart = asyncio.Event()
         self._restart.set()
         self._loop = asyncio.get_running_loop()
@@ -202,7 +208,14 @@ class KopfWatch:
 
         for primary in present:
             kind = primary.store.source.kind
-            kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(self._handler(primary))
+            register = kopf.on.event(
+                kind.group,
+                kind.version,
+                kind.plural,
+                registry=registry,
+                when=functools.partial(_is_news, primary.store),
+            )
+            register(self._handler(primary))
         kopf.run(
             registry=registry,
             settings=_settings(),
@@ -214,9 +227,25 @@ class KopfWatch:
 
     def _handler(self, primary: Primary) -> Callable[..., Awaitable[None]]:
         async def on_event(event: Mapping[str, Any], **_: Any) -> None:
-            self._call(self._take_in, primary, event["type"], event["object"])
+            self._inbox.append((primary, event["type"], event["object"]))
+            if not self._summoned:
+                self._summoned = True
+                self._call(self._empty_inbox)
 
         return on_event
+
+    def _empty_inbox(self) -> None:
+        """Take in what Kopf's thread has put down: under load many events cost one call across threads."""
+        self._summoned = False  # before the look inside, so that nothing can lie there unseen
+        for _ in range(min(len(self._inbox), AT_A_TIME)):
+            primary, type_, manifest = self._inbox.popleft()
+            try:
+                self._take_in(primary, type_, manifest)
+            except Exception:
+                log.exception("an event of %s could not be taken in", primary.store.source.kind)
+        if self._inbox:
+            self._summoned = True
+            self._loop.call_soon(self._empty_inbox)
 
     def _call(self, function: Callable[..., None], *args: Any) -> None:
         """Have something done in the main loop, from Kopf's thread."""
@@ -346,9 +375,28 @@ class KopfWatch:
         return any(store.older(uid, version) for uid, version in alive.items())
 
 
+def _is_news(store: Store, *, type: str | None, meta: kopf.Meta, **_: Any) -> bool:  # noqa: A002 (Kopf's name)
+    """Whether an event tells something: most tell of our own writes, which are in the cache already."""
+    return type == "DELETED" or not store.holds(meta["uid"], int(meta["resourceVersion"]))
+
+
+class _NoDifferences(kopf.DiffBaseStorage):
+    """Kopf copies and compares every object for handlers of changes. There are none here."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        pass
+
+
 def _settings() -> kopf.OperatorSettings:
     """Return Kopf's settings: watch, quietly, for ever."""
     settings = kopf.OperatorSettings()
+    settings.persistence.diffbase_storage = _NoDifferences()
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.process.ultimate_exiting_timeout = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -95,3 +96,40 @@ async def test_a_cluster_restored_from_a_backup_is_believed() -> None:
         toys.store.put(toy(uid, version))
     assert {(entry.uid, entry.version) for entry in toys.store} == {("kept", 40), ("deleted later", 45)}
     assert not await kopf._compare(toys, toys.states[0])
+
+
+def test_an_event_of_our_own_write_is_no_news_but_every_deletion_is() -> None:
+    store = Store(Source(TOY))
+    store.put(toy("mine", 7))
+
+    def news(uid: str, version: int, type_: str | None = "MODIFIED") -> bool:
+        return watch._is_news(store, type=type_, meta=toy(uid, version)["metadata"])
+
+    assert not news("mine", 7)
+    assert news("mine", 8)
+    assert news("mine", 7, "DELETED")
+    assert news("other", 7, None)
+
+
+async def test_events_are_taken_in_some_at_a_time_and_a_bad_one_stops_no_other(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watch, "AT_A_TIME", 2)
+    kopf, (toys,) = watching(Server(TOY), TOY)
+    handler = kopf._handler(toys)
+    events = [toy("bad", 1), *(toy(f"toy-{number}", number) for number in range(2, 6))]
+    del events[0]["metadata"]["uid"]
+
+    async def send() -> None:
+        for event in events:
+            await handler(event={"type": "ADDED", "object": event})
+
+    thread = threading.Thread(target=lambda: asyncio.run(send()))
+    thread.start()
+    thread.join()
+    seen = []
+    while len(toys.store) < 4:
+        await asyncio.sleep(0)
+        seen.append(len(toys.store))
+    assert seen[-3:] == [1, 3, 4]
+    assert "an event of" in caplog.text
