@@ -84,7 +84,7 @@ tools: venv ## Build every pinned tool that is missing (see tools/README.md)
 	kopf-sdk tools build
 
 .PHONY: bench
-bench: venv packages ## Side by side with operator-sdk's Go sample: N=1000 resources, OUT=dir for bench.json (20 minutes)
+bench: venv packages ## Side by side with operator-sdk's Go sample: N=1000 resources, OUT=dir for bench.json (40 minutes)
 	kopf-sdk tools build node bundle
 	PYTHONPATH=tests:demo python -m bench --resources 100,$(or $(N),1000) --output $(or $(OUT),dist/bench) $(BENCH_ARGS)
 

@@ -33,12 +33,13 @@ from bench.load import throughput
 from bench.node import first_answer
 from bench.page import pictures
 from bench.sides import Side, sides
+from bench.stock import stock
 from bench.summary import show
 from bench.verdicts import verdicts
 from kopf_sdk.errors import SdkError
 
 SIDES = ("ours", "shape", "tuned", "shipped")
-PARTS = ("load", "floor", "care", "failover", "start", "bundles", "node")
+PARTS = ("load", "floor", "stock", "care", "failover", "start", "bundles", "node")
 ROUNDS = 2
 """Of each side and size, for small sizes."""
 LARGE = 1000
@@ -91,7 +92,7 @@ def main() -> int:
             errors.append(f"{name}: {error}")
 
     with tempfile.TemporaryDirectory(prefix="kopf-sdk-bench-") as folder:
-        if {"load", "floor", "care", "failover", "start"}.intersection(parts):
+        if {"load", "floor", "stock", "care", "failover", "start"}.intersection(parts):
             with part("control plane"), arena(name(), Path(folder), found.values()) as place:
                 if "start" in parts:
                     with part("start"):
@@ -104,6 +105,10 @@ def main() -> int:
                     with part("floor"):
                         report["floor"] = floor(place, found["ours"], min(sizes[-1], LARGE), "floor")
                         report.note("floor", report["floor"])
+                if "stock" in parts:
+                    with part("stock"):
+                        report["stock"] = stock(place, list(found.values()), min(sizes[-1], LARGE), ROUNDS)
+                        report.note("stock", report["stock"])
                 if "care" in parts:
                     report["care"] = {}
                     cared_for = max(min(sizes[-1], LARGE), 100)

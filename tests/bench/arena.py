@@ -8,7 +8,7 @@ import os
 import ssl
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,8 @@ from kopf_sdk.testing.cluster.namespaces import network
 
 __all__ = ["Arena", "arena", "until"]
 
-COMPONENTS = ("kube-apiserver", "etcd", "kube-controller-manager")
+CONTROLLERS = "kube-controller-manager"
+COMPONENTS = ("kube-apiserver", "etcd", CONTROLLERS)
 QUIET_SHARE = 0.12
 """Share of a core that all of them may use together when they count as quiet."""
 QUIET_SECONDS = 1.5
@@ -42,14 +43,26 @@ class Arena:
     audit_log: Path
     folder: Path
     """For logs."""
-    components: Mapping[str, int]
+    components: dict[str, int]
     """PIDs."""
+    cluster: Cluster
+    inside: int
+    """Descriptor of the network namespace that everything here runs in."""
+    home: int
+    """That of the one around it."""
     _ports: int = 8100
 
     def port(self) -> int:
         """Return a port that nobody uses."""
         self._ports += 1
         return self._ports
+
+    def restart_controllers(self, *flags: str) -> None:
+        """Start the control plane's controllers again, with these flags after the usual ones."""
+        with network(self.home, self.inside):
+            self.cluster.restart(CONTROLLERS, *flags)
+            self.components[CONTROLLERS] = self.cluster.process(CONTROLLERS)
+        self.settle()
 
     def component_cpu(self) -> dict[str, float]:
         """CPU seconds of the control plane's parts so far."""
@@ -130,7 +143,7 @@ def arena(
             cluster.apply(side.crd)
             cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", side.crd_name)
         # The garbage collector looks for new kinds when it starts; later it backs off for minutes.
-        cluster.restart("kube-controller-manager")
+        cluster.restart(CONTROLLERS)
         if archives:
             cluster.load_images(archives)
         config = yaml.safe_load(cluster.kubeconfig.read_text())
@@ -142,7 +155,7 @@ def arena(
         inside = os.open(f"/proc/{cluster.process('init')}/ns/net", os.O_RDONLY)
         home = os.open("/proc/self/ns/net", os.O_RDONLY)
         with network(inside, home):
-            yield Arena(server, kubeconfig, cluster.audit_log, folder, components)
+            yield Arena(server, kubeconfig, cluster.audit_log, folder, components, cluster, inside, home)
     finally:
         cluster.down()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Report", "Row", "Table", "load", "sizes", "slower", "tables"]
+__all__ = ["Report", "Row", "Table", "load", "sizes", "slower", "stock", "tables"]
 
 Report = Mapping[str, Any]
 SIDES = ("ours", "shape", "tuned", "shipped")
@@ -65,7 +65,15 @@ def number(value: float | None) -> str:
 
 def tables(report: Report) -> list[Table]:
     """Return everything that was measured, in the order of the parts."""
-    parts = (_floor(report), _care(report), _failover(report), _start(report), _node(report), _bundles(report))
+    parts = (
+        _floor(report),
+        _stock(report),
+        _care(report),
+        _failover(report),
+        _start(report),
+        _node(report),
+        _bundles(report),
+    )
     return [*(_load(report, resources) for resources in sizes(report)), *(table for table in parts if table)]
 
 
@@ -121,6 +129,28 @@ def _floor(report: Report) -> Table | None:
         )
     ]
     return Table(f"The children of {size:,} resources, created without any operator", ("ours", "no operator"), rows)
+
+
+def stock(report: Report, side: str, key: str) -> float | None:
+    """Return the median over the rounds of a side where controllers have Kubernetes' request limits."""
+    found = [run[key] for run in (report.get("stock") or {}).get("runs", ()) if run["side"] == side]
+    return statistics.median(found) if found else None
+
+
+def _stock(report: Report) -> Table | None:
+    found = report.get("stock") or {}
+    if not found:
+        return None
+    rows = [
+        Row(name, [stock(report, side, key) for side in SIDES], better)
+        for name, key, better in (
+            ("resources per second", "resources_per_second", "more"),
+            ("operator CPU seconds per 1,000 resources, until then", "cpu_seconds_per_1000", "less"),
+            ("control plane CPU seconds per 1,000 resources, until then", "control_plane_cpu_per_1000", ""),
+        )
+    ]
+    title = f"{found['resources']:,} resources at once, controllers with Kubernetes' own request limits"
+    return Table(title, SIDES, rows)
 
 
 CARE: Sequence[tuple[str, tuple[str, ...], str]] = (

@@ -16,7 +16,7 @@ from bench.sides import Side
 from kopf_sdk.errors import SdkError
 from kopf_sdk.runtime.client import METADATA_LIST
 
-__all__ = ["Arrivals", "create", "delete_all", "throughput"]
+__all__ = ["Arrivals", "create", "delete_all", "make", "throughput"]
 
 CREATORS = 8
 PATIENCE = 1800.0
@@ -71,18 +71,23 @@ def throughput(arena: Arena, side: Side, resources: int, namespace: str) -> dict
     return figures
 
 
+def make(arena: Arena, side: Side, operator: Operator, resources: int, namespace: str) -> tuple[float, float]:
+    """Make N resources; return the seconds until they exist, and until all are what was asked for."""
+    arrivals = Arrivals(side)
+    with arena.server.watching(side.kind.path(namespace), arrivals):
+        started = time.monotonic()
+        create(arena, side, namespace, (f"m-{number}" for number in range(resources)))
+        created = time.monotonic() - started
+        return created, arrivals.wait(resources, operator) - started
+
+
 def converge(arena: Arena, side: Side, operator: Operator, resources: int, namespace: str) -> dict[str, Any]:
     """Make N resources and wait until all are what was asked for, and until nothing happens any more."""
     audit = Audit(arena.audit_log)
     cpu, parts, foreign = operator.cpu(), arena.component_cpu(), Foreign([operator.pid, *arena.components.values()])
     before = {kind: arena.count(kind, namespace) for kind in side.owns if not kind.optional}
     rss, database = operator.rss(), arena.etcd_bytes()
-    arrivals = Arrivals(side)
-    with arena.server.watching(side.kind.path(namespace), arrivals):
-        started = time.monotonic()
-        create(arena, side, namespace, (f"m-{number}" for number in range(resources)))
-        created = time.monotonic() - started
-        took = arrivals.wait(resources, operator) - started
+    created, took = make(arena, side, operator, resources, namespace)
     cpu_converged = operator.cpu() - cpu
     arena.settle(operator.pid)
     children = sum(arena.count(kind, namespace) - number for kind, number in before.items())

@@ -156,6 +156,16 @@ def test_a_restarted_api_server_has_its_data(control_plane: Cluster, namespace: 
     assert control_plane.get("-n", namespace, "configmap", "kept")
 
 
+def test_a_component_is_restarted_with_more_flags_for_once(control_plane: Cluster) -> None:
+    def flags() -> list[str]:
+        return Path(f"/proc/{control_plane.process('kube-controller-manager')}/cmdline").read_text().split("\0")
+
+    control_plane.restart("kube-controller-manager", "--kube-api-qps=20")
+    assert flags()[-2:] == ["--kube-api-qps=20", ""]
+    control_plane.restart("kube-controller-manager")
+    assert "--kube-api-qps=20" not in flags()
+
+
 def test_up_of_a_cluster_that_is_up_does_nothing(control_plane: Cluster) -> None:
     before = control_plane.process("init")
     started = time.monotonic()

@@ -17,6 +17,7 @@ from bench.summary import show
 from bench.verdicts import verdicts
 
 DOCS = Path(__file__).parents[3] / "docs"
+FLOOR = {"resources": 1000, "resources_per_second": 100.0, "children_per_resource": 6}
 
 
 def run(side: str, resources: int, seconds: float, children: int, cpu: float) -> dict[str, Any]:
@@ -112,11 +113,21 @@ def test_a_hundred_resources_are_too_few_to_calculate_with() -> None:
 
 
 def test_the_page_says_how_much_the_control_plane_alone_takes() -> None:
-    alone = {"resources": 1000, "resources_per_second": 100.0, "children_per_resource": 6}
-    text = pages(report(floor=alone))["performance.md"]
+    text = pages(report(floor=FLOOR))["performance.md"]
     assert "come to 100 resources per second (N=1,000). That is 2.20 × the tuned sample" in text
     assert "ours reaches 0.50 of it" in text
     assert "How far throughput can go" not in pages(report())["performance.md"]
+
+
+def test_the_page_says_what_becomes_of_the_ratios_with_kubernetes_own_limits() -> None:
+    rates = {"ours": (20.0, 30.0, 22.0), "shape": (80.0,), "tuned": (40.0,), "shipped": (10.0,)}
+    cpu = {"cpu_seconds_per_1000": 9.0, "control_plane_cpu_per_1000": 50.0}
+    runs = [{"side": side, "resources_per_second": rate, **cpu} for side, found in rates.items() for rate in found]
+    text = pages(report(floor=FLOOR, stock={"resources": 1000, "runs": runs}))["performance.md"]
+    assert "There ours makes 0.55 × the resources per second of the tuned sample and 2.20 × those of the" in text
+    assert "and 2.00 × the tuned sample's with one child" in text
+    assert "| resources per second | 22.0 | 80.0 | 40.0 | 10.0 |" in text
+    assert "There ours makes" not in pages(report(floor=FLOOR))["performance.md"]
 
 
 def test_what_the_sample_does_better_is_named() -> None:

@@ -175,9 +175,16 @@ class Cluster(Kubectl):
         """Kill a component (SIGKILL) and wait until it is gone; it stays away until `restart` or `up`."""
         ask(self.layout, "stop", name=component)
 
-    def restart(self, component: str) -> None:
-        """Kill a component if it runs and start it again; returns when the API server is ready (again)."""
-        ask(self.layout, "restart", name=component)
+    def restart(self, component: str, *flags: str) -> None:
+        """Kill a component if it runs and start it again; returns when the API server is ready (again).
+
+        Parameters
+        ----------
+        flags
+            Of its command line, after the usual ones (of a flag that is there twice, the last counts): feature gates,
+            limits. They hold until it is started the next time.
+        """
+        ask(self.layout, "restart", name=component, flags=flags)
         readiness.wait_api(self.layout, SILENT)
 
     def process(self, component: str) -> int:

@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -163,10 +164,12 @@ class _Keeper:
             component.process.kill()
         await component.exited.wait()
 
-    async def _do_restart(self, name: str) -> int:
+    async def _do_restart(self, name: str, flags: Sequence[str] = ()) -> int:
         await self._do_stop(name)
-        component = self._components[name]
-        return await self._do_start(name, component.argv, component.env, str(component.log))
+        before = self._components[name]
+        pid = await self._do_start(name, [*before.argv, *flags], before.env, str(before.log))
+        self._components[name].argv = before.argv  # the flags are for this once
+        return pid
 
     async def _do_signal(self, name: str, number: int) -> None:
         self._components[name].process.send_signal(number)

@@ -1,0 +1,56 @@
+"""The same load where the control plane's own controllers have the request limits that Kubernetes gives them.
+
+Elsewhere they may send 500 requests a second, so that what follows from a resource (pods, endpoints) is done as soon as
+it can be, and its cost is part of every figure. By default they may send 20 each, and most of it comes later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench.arena import Arena, until
+from bench.load import PATIENCE, make
+from bench.sides import Side
+
+__all__ = ["FLAGS", "stock"]
+
+FLAGS = ("--kube-api-qps=20", "--kube-api-burst=30")
+"""The defaults: https://kubernetes.io/docs/reference/command-line-tools-reference/kube-controller-manager/"""
+
+
+def stock(arena: Arena, sides: Sequence[Side], resources: int, rounds: int) -> dict[str, Any]:
+    """Have every side make N resources, in turns."""
+    arena.restart_controllers(*FLAGS)
+    try:
+        runs = [_run(arena, side, resources, number) for number in range(rounds) for side in sides]
+    finally:
+        arena.restart_controllers()
+    return {"resources": resources, "runs": runs}
+
+
+def _run(arena: Arena, side: Side, resources: int, number: int) -> dict[str, Any]:
+    namespace = arena.namespace(f"stock-{side.name}-{number}")
+    operator = side.start(arena.kubeconfig, arena.folder / f"{namespace}.log", arena.port())
+    try:
+        operator.wait_ready()
+        arena.settle(operator.pid, seconds=20)
+        cpu, parts = operator.cpu(), sum(arena.component_cpu().values())
+        created, took = make(arena, side, operator, resources, namespace)
+        used = operator.cpu() - cpu
+        spent = sum(arena.component_cpu().values()) - parts
+        # Not one by one: the garbage collector has the limits too.
+        path = f"/api/v1/namespaces/{namespace}"
+        arena.server.request("DELETE", path)
+        until(lambda: arena.server.ask("GET", path)[0] == 404, PATIENCE, f"{namespace} is gone", 0.5)
+    finally:
+        operator.end()
+    arena.settle()
+    return {
+        "side": side.name,
+        "round": number,
+        "created_seconds": created,
+        "resources_per_second": resources / took,
+        "cpu_seconds_per_1000": used * 1000 / resources,
+        "control_plane_cpu_per_1000": spent * 1000 / resources,
+    }
