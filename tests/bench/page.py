@@ -19,6 +19,7 @@ from bench.verdicts import Verdict, verdicts
 __all__ = ["main", "pages"]
 
 ROOT = Path(__file__).parents[2]
+LARGE = 1000
 BEYOND = 50_000
 SHARDS = (1, 2, 5, 10)
 PER_OPERATOR = (
@@ -122,6 +123,7 @@ def _page(report: Report, images: dict[str, str]) -> Iterator[str]:
     yield "## Targets"
     yield ""
     yield from _targets(verdicts(report))
+    yield from _growth(report)
     yield from _bound(report)
     yield "## Figures"
     yield ""
@@ -169,6 +171,31 @@ def _targets(found: Sequence[Verdict]) -> Iterator[str]:
         unit = f" {verdict.unit}" if verdict.unit else ""
         value = number(verdict.value) + (unit if verdict.value is not None else "")
         yield f"| {verdict.target} | {sign} {number(verdict.limit)}{unit} | {value} | {verdict.on} | {met} |"
+    yield ""
+
+
+def _growth(report: Report) -> Iterator[str]:
+    """Say who spends more per resource when there are more of them."""
+    runs = {run["resources"]: run for run in report.get("load") or () if run["side"] == "ours"}
+    few, many = LARGE, max(runs, default=0)
+    if few not in runs or many <= few:
+        return
+
+    def spent(size: int) -> tuple[str, str, str]:
+        run = runs[size]
+        parts = run["control_plane_cpu"]
+        used = (run["cpu_converged"], parts["kube-apiserver"], parts["kube-controller-manager"])
+        before, server, controllers = (number(seconds * 1000 / size) for seconds in used)
+        return before, server, controllers
+
+    (before, server, controllers), (then, its, theirs) = spent(few), spent(many)
+    yield (
+        f"With {many:,} instead of {few:,} at once, the operator spends {then} CPU seconds per 1,000 resources until "
+        f"they have converged ({before} before), the API server {its} ({server}), and the controllers behind it "
+        f"{theirs} ({controllers}): all resources are in one namespace here, and for every StatefulSet and every pod "
+        "these look through all revisions and all Services of its namespace. The more there are at once, the more of "
+        "the controllers' work also falls into the time that is measured, instead of after it."
+    )
     yield ""
 
 

@@ -21,25 +21,27 @@ FLAGS = ("--kube-api-qps=20", "--kube-api-burst=30")
 
 def stock(arena: Arena, sides: Sequence[Side], resources: int, rounds: int) -> dict[str, Any]:
     """Have every side make N resources, in turns."""
-    arena.restart_controllers(*FLAGS)
-    try:
-        runs = [_run(arena, side, resources, number) for number in range(rounds) for side in sides]
-    finally:
-        arena.restart_controllers()
-    return {"resources": resources, "runs": runs}
+    return {
+        "resources": resources,
+        "runs": [_run(arena, side, resources, number) for number in range(rounds) for side in sides],
+    }
 
 
 def _run(arena: Arena, side: Side, resources: int, number: int) -> dict[str, Any]:
     namespace = arena.namespace(f"stock-{side.name}-{number}")
+    arena.restart_controllers(*FLAGS)
     operator = side.start(arena.kubeconfig, arena.folder / f"{namespace}.log", arena.port())
     try:
         operator.wait_ready()
         arena.settle(operator.pid, seconds=20)
         cpu, parts = operator.cpu(), sum(arena.component_cpu().values())
-        created, took = make(arena, side, operator, resources, namespace)
-        used = operator.cpu() - cpu
-        spent = sum(arena.component_cpu().values()) - parts
-        # Not one by one: the garbage collector has the limits too.
+        try:
+            created, took = make(arena, side, operator, resources, namespace)
+            used = operator.cpu() - cpu
+            spent = sum(arena.component_cpu().values()) - parts
+        finally:
+            # Without the limits again: what waits behind them, and the deletion, would take many minutes.
+            arena.restart_controllers()
         path = f"/api/v1/namespaces/{namespace}"
         arena.server.request("DELETE", path)
         until(lambda: arena.server.ask("GET", path)[0] == 404, PATIENCE, f"{namespace} is gone", 0.5)

@@ -28,6 +28,8 @@ def run(side: str, resources: int, seconds: float, children: int, cpu: float) ->
         "children_per_resource": children,
         "writes_per_resource": children + 2,
         "cpu_ms_per_child": cpu,
+        "cpu_converged": resources * 0.02,
+        "control_plane_cpu": {"kube-apiserver": resources * 0.1, "kube-controller-manager": resources**2 / 25_000},
         "rss_empty_mb": 90.0,
         "rss_mb": 90.0 + resources * 0.05,
         "rss_kb_per_resource": 50.0,
@@ -117,6 +119,15 @@ def test_the_page_says_how_much_the_control_plane_alone_takes() -> None:
     assert "come to 100 resources per second (N=1,000). That is 2.20 × the tuned sample" in text
     assert "ours reaches 0.50 of it" in text
     assert "How far throughput can go" not in pages(report())["performance.md"]
+
+
+def test_the_page_says_who_spends_more_when_there_are_more() -> None:
+    text = pages(report())["performance.md"]
+    assert "spends 20.0 CPU seconds per 1,000 resources until they have converged (20.0 before), the API" in text
+    assert "server 100 (100), and the controllers behind it 200 (40.0)" in text
+    small = report()
+    small["load"] = [run for run in small["load"] if run["resources"] == 1000]
+    assert "CPU seconds per 1,000 resources until they have converged" not in pages(small)["performance.md"]
 
 
 def test_the_page_says_what_becomes_of_the_ratios_with_kubernetes_own_limits() -> None:
