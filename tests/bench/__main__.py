@@ -73,6 +73,9 @@ def main() -> int:
     options = parser.parse_args()
     sizes = sorted({int(text) for text in options.resources.split(",")})
     parts = options.only.split(",")
+    for flag, given, known in (("--only", parts, PARTS), ("--sides", options.sides.split(","), SIDES)):
+        if unknown := sorted(set(given) - set(known)):
+            parser.error(f"{flag}: {', '.join(unknown)}: not one of {', '.join(known)}")
     options.output.mkdir(parents=True, exist_ok=True)
     report = Report(options.output / "bench.json", add=options.add)
     started = time.monotonic()
