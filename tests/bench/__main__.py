@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 
 from bench import machine, peer, programs
-from bench.arena import Arena, arena
+from bench.arena import PER_NAMESPACE, Arena, arena
 from bench.bundles import bundles
 from bench.care import care
 from bench.failover import failover
@@ -69,10 +69,15 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("dist/bench"), help="directory for bench.json")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts to run, of {', '.join(PARTS)}")
     parser.add_argument("--sides", default=",".join(SIDES), help=f"who is loaded, of {', '.join(SIDES)}")
+    parser.add_argument(
+        "--per-namespace", type=int, default=PER_NAMESPACE, help="resources of a namespace (%(default)s)"
+    )
     parser.add_argument("--add", action="store_true", help="keep what bench.json has of other parts, sizes and sides")
     options = parser.parse_args()
     sizes = sorted({int(text) for text in options.resources.split(",")})
     parts = options.only.split(",")
+    if sizes[0] < 1 or options.per_namespace < 1:
+        parser.error("--resources, --per-namespace: 1 at least")
     for flag, given, known in (("--only", parts, PARTS), ("--sides", options.sides.split(","), SIDES)):
         if unknown := sorted(set(given) - set(known)):
             parser.error(f"{flag}: {', '.join(unknown)}: not one of {', '.join(known)}")
@@ -96,7 +101,10 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="kopf-sdk-bench-") as folder:
         if {"load", "floor", "stock", "care", "failover", "start"}.intersection(parts):
-            with part("control plane"), arena(name(), Path(folder), found.values()) as place:
+            with (
+                part("control plane"),
+                arena(name(), Path(folder), found.values(), per_namespace=options.per_namespace) as place,
+            ):
                 if "start" in parts:
                     with part("start"):
                         report["start"] = programs.start_up(place, found)

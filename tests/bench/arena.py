@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import ssl
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +25,39 @@ from kopf_sdk.testing.cluster import Cluster, Size
 from kopf_sdk.testing.cluster.addresses import API_PORT, NODE_IP
 from kopf_sdk.testing.cluster.namespaces import network
 
-__all__ = ["Arena", "arena", "until"]
+__all__ = ["PER_NAMESPACE", "Address", "Arena", "Ground", "arena", "until"]
 
 CONTROLLERS = "kube-controller-manager"
 COMPONENTS = ("kube-apiserver", "etcd", CONTROLLERS)
 QUIET_SHARE = 0.12
 """Share of a core that all of them may use together when they count as quiet."""
 QUIET_SECONDS = 1.5
+PER_NAMESPACE = 100
+"""Resources of a namespace, unless told otherwise. For every StatefulSet and every pod Kubernetes' own controllers look
+through all revisions and all Services of its namespace: thousands in one would measure that."""
+ROOT_CA = Kind("v1", "ConfigMap")
+"""Every namespace gets one of these by itself."""
+
+
+Address = tuple[str, str]
+"""Namespace and name of a resource."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The namespaces over which the resources of one measurement are spread."""
+
+    namespaces: Sequence[str]
+    before: Mapping[Kind, int]
+    """How many objects of the kinds that a side owns the cluster had before."""
+
+    def address(self, number: int, name: str = "m") -> Address:
+        """Return the namespace and the name of the resource of that number; no two of a measurement share a name."""
+        return self.namespaces[number % len(self.namespaces)], f"{name}-{number}"
+
+    def addresses(self, resources: int, name: str = "m") -> list[Address]:
+        """Return those of the first so many."""
+        return [self.address(number, name) for number in range(resources)]
 
 
 @dataclass
@@ -50,6 +77,7 @@ class Arena:
     """Descriptor of the network namespace that everything here runs in."""
     home: int
     """That of the one around it."""
+    per_namespace: int = PER_NAMESPACE
     _ports: int = 8100
 
     def port(self) -> int:
@@ -83,14 +111,33 @@ class Arena:
             if time.monotonic() - quiet_since > QUIET_SECONDS or time.monotonic() > deadline:
                 return quiet_since
 
-    def namespace(self, name: str) -> str:
-        """Make a namespace."""
-        self.server.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-        return name
+    def ground(self, name: str, side: Side, resources: int = 1) -> Ground:
+        """Make the namespaces for so many resources; they are called like this, and numbered."""
+        whole = self.count(ROOT_CA)
+        names = [f"{name}-{number}" for number in range(math.ceil(resources / self.per_namespace))]
+        for one in names:
+            self.server.request("POST", "/api/v1/namespaces", {"metadata": {"name": one}})
+        until(lambda: self.count(ROOT_CA) == whole + len(names), 60, "every namespace has its root certificates")
+        return Ground(names, self.counts(side))
 
-    def count(self, kind: Kind, namespace: str) -> int:
-        """Count the objects of a kind in a namespace without reading them."""
-        page = self.server.request("GET", f"{kind.path(namespace)}?limit=1")
+    def clear(self, ground: Ground, seconds: float) -> None:
+        """Delete the namespaces with all that is in them, and wait until nothing happens any more."""
+        paths = [f"/api/v1/namespaces/{name}" for name in ground.namespaces]
+        for path in paths:
+            self.server.request("DELETE", path)
+        until(lambda: not any(map(self._there, paths)), seconds, f"{', '.join(ground.namespaces)} are gone", 0.5)
+        self.settle()
+
+    def _there(self, path: str) -> bool:
+        return bool(self.server.ask("GET", path)[0] != 404)
+
+    def counts(self, side: Side) -> dict[Kind, int]:
+        """Count the objects of every kind that a side's children have."""
+        return {kind: self.count(kind) for kind in side.owns if not kind.optional}
+
+    def count(self, kind: Kind) -> int:
+        """Count the objects of a kind without reading them."""
+        page = self.server.request("GET", f"{kind.path()}?limit=1")
         return len(page["items"]) + int(page["metadata"].get("remainingItemCount") or 0)
 
     def json_bytes(self, kind: Kind, namespace: str) -> float:
@@ -130,6 +177,7 @@ def arena(
     *,
     size: Size = Size.CONTROL_PLANE,
     archives: Sequence[Path] = (),
+    per_namespace: int = PER_NAMESPACE,
 ) -> Iterator[Arena]:
     """Bring a cluster up that knows the sides' resources (and has the images), be inside its network, take it down.
 
@@ -155,7 +203,7 @@ def arena(
         inside = os.open(f"/proc/{cluster.process('init')}/ns/net", os.O_RDONLY)
         home = os.open("/proc/self/ns/net", os.O_RDONLY)
         with network(inside, home):
-            yield Arena(server, kubeconfig, cluster.audit_log, folder, components, cluster, inside, home)
+            yield Arena(server, kubeconfig, cluster.audit_log, folder, components, cluster, inside, home, per_namespace)
     finally:
         cluster.down()
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.arena import Arena
+from bench.arena import Address, Arena
 from bench.audit import Audit, writes
 from bench.load import Arrivals, converge, create, delete_all
 from bench.processes import Operator
@@ -61,7 +61,7 @@ class Seen:
             return max(self._when - started, 0.0)
 
 
-def care(arena: Arena, side: Side, resources: int, loaded: int, namespace: str) -> dict[str, Any]:
+def care(arena: Arena, side: Side, resources: int, loaded: int, name: str) -> dict[str, Any]:
     """Bring N resources up, then measure everything that happens to them later.
 
     Parameters
@@ -71,24 +71,24 @@ def care(arena: Arena, side: Side, resources: int, loaded: int, namespace: str) 
     loaded
         How many others are created while drift is repaired.
     """
-    arena.namespace(namespace)
-    log = arena.folder / f"{namespace}.log"
+    ground = arena.ground(name, side, resources)
+    log = arena.folder / f"{name}.log"
     operator = side.start(arena.kubeconfig, log, arena.port())
-    names = [f"m-{number}" for number in range(resources)]
+    addresses = ground.addresses(resources)
     try:
         operator.wait_ready()
-        made = converge(arena, side, operator, resources, namespace)
+        made = converge(arena, side, operator, resources, ground)
         figures: dict[str, Any] = {"made": made, "others": loaded, "rest": rest(arena, side, operator)}
     finally:
         operator.end()
     figures["restart"], operator = restart(arena, side, log)
     try:
-        figures["repair_idle"] = summary(repair(arena, side, namespace, names, REPAIRS))
-        figures["change"] = summary(change(arena, side, namespace, names[:CHANGES]))
-        unchanged = names[CHANGES:]
-        figures["repair_loaded"] = summary(repair_under_load(arena, side, operator, namespace, unchanged, loaded))
+        figures["repair_idle"] = summary(repair(arena, side, addresses, REPAIRS))
+        figures["change"] = summary(change(arena, side, addresses[:CHANGES]))
+        unchanged, others = addresses[CHANGES:], ground.addresses(loaded, "other")
+        figures["repair_loaded"] = summary(repair_under_load(arena, side, operator, unchanged, others))
         figures["rss_after_mb"] = operator.rss()
-        figures |= delete_all(arena, side, operator, namespace)
+        figures |= delete_all(arena, side, operator, ground)
     finally:
         operator.end()
     return figures
@@ -123,15 +123,15 @@ def restart(arena: Arena, side: Side, log: Any) -> tuple[dict[str, Any], Operato
     return figures, operator
 
 
-def repair(arena: Arena, side: Side, namespace: str, names: Sequence[str], times: int) -> list[float]:
+def repair(arena: Arena, side: Side, addresses: Sequence[Address], times: int) -> list[float]:
     """Spoil children by hand, one after the other; return the seconds until each was whole again."""
     kind, child, patch, whole = side.drift
     seen = Seen()
     took = []
-    with arena.server.watching(kind.path(namespace), seen):
+    with arena.server.watching(kind.path(), seen):
         for number in range(times):
-            name = child(names[number % len(names)])
-            took.append(_spoil(arena, seen, kind, namespace, name, patch, whole))
+            namespace, name = addresses[number % len(addresses)]
+            took.append(_spoil(arena, seen, kind, namespace, child(name), patch, whole))
     return took
 
 
@@ -152,34 +152,32 @@ def _spoil(
 
 
 def repair_under_load(
-    arena: Arena, side: Side, operator: Operator, namespace: str, names: Sequence[str], others: int
+    arena: Arena, side: Side, operator: Operator, addresses: Sequence[Address], others: Sequence[Address]
 ) -> list[float]:
     """Spoil children while others are being created, until those have converged."""
     kind, child, patch, whole = side.drift
     seen, arrivals = Seen(), Arrivals(side)
     took: list[float] = []
-    creating = threading.Thread(
-        target=create, args=(arena, side, namespace, [f"other-{number}" for number in range(others)])
-    )
-    with arena.server.watching(kind.path(namespace), seen), arena.server.watching(side.kind.path(namespace), arrivals):
+    creating = threading.Thread(target=create, args=(arena, side, others))
+    with arena.server.watching(kind.path(), seen), arena.server.watching(side.kind.path(), arrivals):
         creating.start()
         number = 0
-        while creating.is_alive() or len(arrivals.times) < others:
-            name = child(names[number % len(names)])
-            took.append(_spoil(arena, seen, kind, namespace, name, patch, whole))
+        while creating.is_alive() or len(arrivals.times) < len(others):
+            namespace, name = addresses[number % len(addresses)]
+            took.append(_spoil(arena, seen, kind, namespace, child(name), patch, whole))
             number += 1
         creating.join()
-    arrivals.wait(others, operator)
+    arrivals.wait(len(others), operator)
     return took
 
 
-def change(arena: Arena, side: Side, namespace: str, names: Sequence[str]) -> list[float]:
+def change(arena: Arena, side: Side, addresses: Sequence[Address]) -> list[float]:
     """Change the size of resources, one after the other; return the seconds until the workload has it."""
     kind, child = side.workload
     seen = Seen()
     took = []
-    with arena.server.watching(kind.path(namespace), seen):
-        for name in names:
+    with arena.server.watching(kind.path(), seen):
+        for namespace, name in addresses:
             seen.expect(child(name), lambda manifest: manifest["spec"]["replicas"] == 2)
             started = time.monotonic()
             arena.server.request("PATCH", side.kind.path(namespace, name), {"spec": {"size": 2}}, MERGE_PATCH)

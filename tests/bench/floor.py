@@ -12,37 +12,37 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.arena import Arena
-from bench.load import create, delete_all
+from bench.load import PATIENCE, create, delete_all
 from bench.server import Manifest
 from bench.sides import WORKERS, Side
+from kopf_sdk.runtime import Kind
 
 __all__ = ["floor"]
 
 MODEL = "model-0"
 
 
-def floor(arena: Arena, side: Side, resources: int, namespace: str) -> dict[str, Any]:
+def floor(arena: Arena, side: Side, resources: int, name: str) -> dict[str, Any]:
     """Make the children of N resources as plain objects, with as many requests at a time as operators have workers."""
-    arena.namespace(namespace)
-    operator = side.start(arena.kubeconfig, arena.folder / f"{namespace}.log", arena.port())
+    ground = arena.ground(name, side, resources)
+    operator = side.start(arena.kubeconfig, arena.folder / f"{name}.log", arena.port())
     try:
         operator.wait_ready()
-        create(arena, side, namespace, [MODEL])
+        create(arena, side, [(ground.namespaces[0], MODEL)])
         arena.settle(operator.pid, seconds=60)
-        children = _children(arena, side, namespace)
-        delete_all(arena, side, operator, namespace)
+        children = _children(arena, side, ground.namespaces[0])
+        delete_all(arena, side, operator, ground)
     finally:
         operator.end()
     arena.settle()
     before = sum(arena.component_cpu().values())
     started = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(lambda number: _make(arena, children, f"floor-{number}"), range(resources)))
+        list(pool.map(lambda address: _make(arena, children, *address), ground.addresses(resources, "floor")))
     took = time.monotonic() - started
     arena.settle()
     spent = sum(arena.component_cpu().values()) - before
-    arena.server.request("DELETE", f"/api/v1/namespaces/{namespace}")
-    arena.settle(seconds=600)
+    arena.clear(ground, PATIENCE)
     return {
         "resources": resources,
         "children_per_resource": len(children),
@@ -52,15 +52,15 @@ def floor(arena: Arena, side: Side, resources: int, namespace: str) -> dict[str,
     }
 
 
-def _children(arena: Arena, side: Side, namespace: str) -> list[tuple[str, str]]:
-    """Return where to send each child of the model, and its JSON."""
+def _children(arena: Arena, side: Side, namespace: str) -> list[tuple[Kind, str]]:
+    """Return each child of the model: its kind, and its JSON."""
     found = []
     for kind in side.owns:
         if not kind.optional:
             for item in arena.server.request("GET", kind.path(namespace))["items"]:
                 if item["metadata"].get("ownerReferences"):
                     manifest = {"apiVersion": kind.api_version, "kind": kind.kind, **_bare(item)}
-                    found.append((kind.path(namespace), json.dumps(manifest)))
+                    found.append((kind, json.dumps(manifest)))
     return found
 
 
@@ -73,6 +73,6 @@ def _bare(item: Manifest) -> Manifest:
     return {**bare, "metadata": metadata}
 
 
-def _make(arena: Arena, children: Sequence[tuple[str, str]], name: str) -> None:
-    for path, text in children:
-        arena.server.request("POST", path, json.loads(text.replace(MODEL, name)))
+def _make(arena: Arena, children: Sequence[tuple[Kind, str]], namespace: str, name: str) -> None:
+    for kind, text in children:
+        arena.server.request("POST", kind.path(namespace), json.loads(text.replace(MODEL, name)))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from bench.arena import Arena, until
+from bench.arena import Address, Arena, Ground, until
 from bench.audit import Audit, writes
 from bench.processes import Foreign, Operator
 from bench.server import Manifest
@@ -23,7 +23,7 @@ PATIENCE = 1800.0
 
 
 class Arrivals:
-    """When each resource of a namespace became what was asked for, as a client sees it."""
+    """When each resource became what was asked for, as a client sees it."""
 
     def __init__(self, side: Side) -> None:
         self._side = side
@@ -49,55 +49,59 @@ class Arrivals:
         return max(self.times.values())
 
 
-def create(arena: Arena, side: Side, namespace: str, names: Iterable[str]) -> None:
-    """Make resources as fast as the API server takes them."""
-    path = side.kind.path(namespace)
+def create(arena: Arena, side: Side, addresses: Iterable[Address]) -> None:
+    """Make resources, given by namespace and name, as fast as the API server takes them."""
+
+    def one(address: Address) -> None:
+        namespace, name = address
+        arena.server.request("POST", side.kind.path(namespace), side.resource(name))
+
     with concurrent.futures.ThreadPoolExecutor(CREATORS) as pool:
-        list(pool.map(lambda name: arena.server.request("POST", path, side.resource(name)), names))
+        list(pool.map(one, addresses))
 
 
-def throughput(arena: Arena, side: Side, resources: int, namespace: str) -> dict[str, Any]:
+def throughput(arena: Arena, side: Side, resources: int, name: str) -> dict[str, Any]:
     """Start the operator, make N resources, wait, delete them; return the figures."""
-    arena.namespace(namespace)
-    operator = side.start(arena.kubeconfig, arena.folder / f"{namespace}.log", arena.port())
+    ground = arena.ground(name, side, resources)
+    operator = side.start(arena.kubeconfig, arena.folder / f"{name}.log", arena.port())
     try:
         ready = operator.wait_ready()
         arena.settle(operator.pid, seconds=20)
         figures: dict[str, Any] = {"start_seconds": ready, "rss_empty_mb": operator.rss()}
-        figures |= converge(arena, side, operator, resources, namespace)
-        figures |= delete_all(arena, side, operator, namespace)
+        figures |= converge(arena, side, operator, resources, ground)
+        figures |= delete_all(arena, side, operator, ground)
     finally:
         operator.end()
     return figures
 
 
-def make(arena: Arena, side: Side, operator: Operator, resources: int, namespace: str) -> tuple[float, float]:
+def make(arena: Arena, side: Side, operator: Operator, resources: int, ground: Ground) -> tuple[float, float]:
     """Make N resources; return the seconds until they exist, and until all are what was asked for."""
     arrivals = Arrivals(side)
-    with arena.server.watching(side.kind.path(namespace), arrivals):
+    with arena.server.watching(side.kind.path(), arrivals):
         started = time.monotonic()
-        create(arena, side, namespace, (f"m-{number}" for number in range(resources)))
+        create(arena, side, ground.addresses(resources))
         created = time.monotonic() - started
         return created, arrivals.wait(resources, operator) - started
 
 
-def converge(arena: Arena, side: Side, operator: Operator, resources: int, namespace: str) -> dict[str, Any]:
+def converge(arena: Arena, side: Side, operator: Operator, resources: int, ground: Ground) -> dict[str, Any]:
     """Make N resources and wait until all are what was asked for, and until nothing happens any more."""
     audit = Audit(arena.audit_log)
     cpu, parts, foreign = operator.cpu(), arena.component_cpu(), Foreign([operator.pid, *arena.components.values()])
-    before = {kind: arena.count(kind, namespace) for kind in side.owns if not kind.optional}
     rss, database = operator.rss(), arena.etcd_bytes()
-    created, took = make(arena, side, operator, resources, namespace)
+    created, took = make(arena, side, operator, resources, ground)
     cpu_converged = operator.cpu() - cpu
     arena.settle(operator.pid)
-    children = sum(arena.count(kind, namespace) - number for kind, number in before.items())
     requests = audit.requests(side.agent)
-    kinds = {kind: arena.count(kind, namespace) - number for kind, number in before.items()}
-    sizes = {kind: arena.json_bytes(kind, namespace) for kind, number in kinds.items() if number > 0}
+    kinds = {kind: number - ground.before[kind] for kind, number in arena.counts(side).items()}
+    children = sum(kinds.values())
+    sizes = {kind: arena.json_bytes(kind, ground.namespaces[0]) for kind, number in kinds.items() if number > 0}
     spent = {name: seconds - parts[name] for name, seconds in arena.component_cpu().items()}
     used = operator.cpu() - cpu
     return {
         "resources": resources,
+        "namespaces": len(ground.namespaces),
         "created_seconds": created,
         "converged_seconds": took,
         "resources_per_second": resources / took,
@@ -113,26 +117,26 @@ def converge(arena: Arena, side: Side, operator: Operator, resources: int, names
         "control_plane_cpu": spent,
         "control_plane_cpu_per_1000": sum(spent.values()) * 1000 / resources,
         "foreign_cpu_share": foreign.share(),
-        "json_bytes_per_resource": arena.json_bytes(side.kind, namespace)
+        "json_bytes_per_resource": arena.json_bytes(side.kind, ground.namespaces[0])
         + sum(size * kinds[kind] / resources for kind, size in sizes.items()),
         "etcd_bytes_per_resource": (arena.etcd_bytes() - database) / resources,
         "rss_mb": operator.rss(),
         "rss_kb_per_resource": (operator.rss() - rss) * 1000 / resources,
-        "relist": relist(arena, side, namespace),
+        "relist": relist(arena, side),
     }
 
 
-def relist(arena: Arena, side: Side, namespace: str) -> dict[str, float]:
-    """Read everything that the operator watches of a namespace, page by page; return what that takes.
+def relist(arena: Arena, side: Side) -> dict[str, float]:
+    """Read everything of the kinds that the operator watches, page by page; return what that takes.
 
     An operator does this when it starts, and when its watches broke for longer than etcd keeps the history.
     """
     figures = {"seconds": 0.0, "bytes": 0.0, "metadata_bytes": 0.0}
     for kind in (side.kind, *(kind for kind in side.owns if not kind.optional)):
         started = time.monotonic()
-        figures["bytes"] += arena.server.pages(kind.path(namespace))
+        figures["bytes"] += arena.server.pages(kind.path())
         figures["seconds"] += time.monotonic() - started
-    figures["metadata_bytes"] = arena.server.pages(side.kind.path(namespace), METADATA_LIST)
+    figures["metadata_bytes"] = arena.server.pages(side.kind.path(), METADATA_LIST)
     return figures
 
 
@@ -151,17 +155,16 @@ def _delete_collection(arena: Arena, path: str) -> None:
     raise SdkError(f"DELETE {path}: not done after {PATIENCE:.0f} s")
 
 
-def delete_all(arena: Arena, side: Side, operator: Operator, namespace: str) -> dict[str, Any]:
+def delete_all(arena: Arena, side: Side, operator: Operator, ground: Ground) -> dict[str, Any]:
     """Delete every resource; return the seconds until they, and until their children are gone."""
-    path = side.kind.path(namespace)
     cpu = operator.cpu()
     started = time.monotonic()
-    _delete_collection(arena, path)
-    until(lambda: arena.count(side.kind, namespace) == 0, PATIENCE, f"{side.name}: every resource is gone", 0.2)
+    for namespace in ground.namespaces:
+        _delete_collection(arena, side.kind.path(namespace))
+    until(lambda: arena.count(side.kind) == 0, PATIENCE, f"{side.name}: every resource is gone", 0.2)
     gone = time.monotonic() - started
-    left = {kind: (1 if (kind.group, kind.kind) == ("", "ConfigMap") else 0) for kind in side.owns if not kind.optional}
     until(
-        lambda: all(arena.count(kind, namespace) <= number for kind, number in left.items()),
+        lambda: all(number <= ground.before[kind] for kind, number in arena.counts(side).items()),
         PATIENCE,
         f"{side.name}: every child is gone",
         0.5,

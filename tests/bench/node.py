@@ -36,21 +36,22 @@ def first_answer(name: str, folder: Path, sides: Mapping[str, Side]) -> dict[str
     return {name: {"runs": seconds, "seconds": statistics.median(seconds)} for name, seconds in took.items()}
 
 
-def _once(arena: Arena, side: Side, image: str, namespace: str) -> float:
-    arena.namespace(namespace)
+def _once(arena: Arena, side: Side, image: str, name: str) -> float:
+    ground = arena.ground(name, side)
+    namespace, resource = ground.address(0)
     images = {"MEMCACHED_IMAGE": image, "RELATED_IMAGE_MEMCACHED": image}
-    operator = side.start(arena.kubeconfig, arena.folder / f"{namespace}.log", arena.port(), environment=images)
+    operator = side.start(arena.kubeconfig, arena.folder / f"{name}.log", arena.port(), environment=images)
     try:
         operator.wait_ready()
         arena.settle(operator.pid, seconds=20)
         started = time.monotonic()
-        arena.server.request("POST", side.kind.path(namespace), side.resource("one"))
+        arena.server.request("POST", side.kind.path(namespace), side.resource(resource))
         while not _answers(arena, namespace):
             if time.monotonic() - started > PATIENCE:
                 raise SdkError(f"{side.name}: no pod answers:\n{operator.log.read_text(errors='replace')[-3000:]}")
             time.sleep(0.02)
         took = time.monotonic() - started
-        delete_all(arena, side, operator, namespace)
+        delete_all(arena, side, operator, ground)
     finally:
         operator.end()
     return took

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.arena import Arena, until
+from bench.arena import Arena
 from bench.load import PATIENCE, make
 from bench.sides import Side
 
@@ -28,26 +28,24 @@ def stock(arena: Arena, sides: Sequence[Side], resources: int, rounds: int) -> d
 
 
 def _run(arena: Arena, side: Side, resources: int, number: int) -> dict[str, Any]:
-    namespace = arena.namespace(f"stock-{side.name}-{number}")
+    name = f"stock-{side.name}-{number}"
+    ground = arena.ground(name, side, resources)
     arena.restart_controllers(*FLAGS)
-    operator = side.start(arena.kubeconfig, arena.folder / f"{namespace}.log", arena.port())
+    operator = side.start(arena.kubeconfig, arena.folder / f"{name}.log", arena.port())
     try:
         operator.wait_ready()
         arena.settle(operator.pid, seconds=20)
         cpu, parts = operator.cpu(), sum(arena.component_cpu().values())
         try:
-            created, took = make(arena, side, operator, resources, namespace)
+            created, took = make(arena, side, operator, resources, ground)
             used = operator.cpu() - cpu
             spent = sum(arena.component_cpu().values()) - parts
         finally:
             # Without the limits again: what waits behind them, and the deletion, would take many minutes.
             arena.restart_controllers()
-        path = f"/api/v1/namespaces/{namespace}"
-        arena.server.request("DELETE", path)
-        until(lambda: arena.server.ask("GET", path)[0] == 404, PATIENCE, f"{namespace} is gone", 0.5)
+        arena.clear(ground, PATIENCE)
     finally:
         operator.end()
-    arena.settle()
     return {
         "side": side.name,
         "round": number,

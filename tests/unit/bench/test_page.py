@@ -114,6 +114,12 @@ def test_a_hundred_resources_are_too_few_to_calculate_with() -> None:
     assert capacity(few, 50_000) is None
 
 
+def test_the_page_says_how_the_resources_are_spread() -> None:
+    assert "are in one namespace." in pages(report())["performance.md"]
+    spread = [{**one, "namespaces": one["resources"] // 100} for one in report()["load"]]
+    assert "spread over namespaces, 100 in each." in pages(report(load=spread))["performance.md"]
+
+
 def test_the_page_says_how_much_the_control_plane_alone_takes() -> None:
     text = pages(report(floor=FLOOR))["performance.md"]
     assert "come to 100 resources per second (N=1,000). That is 2.20 × the tuned sample" in text
