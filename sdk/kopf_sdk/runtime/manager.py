@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import hashlib
 import logging
 import os
@@ -45,6 +46,9 @@ SILENT_TOO_LONG = 420.0
 R = TypeVar("R", bound=CustomResource)
 PAGES_AT_A_TIME = 2
 """Pages of lists that are decoded at a time, of all watches together."""
+COLLECT = (5000, 10, 10)
+"""Thresholds of Python's cycle collector. With its own (700) it takes a tenth of the operator's CPU under load, and the
+more the fuller the caches are; with these a third of that, in the same memory (measured with 1,200 resources)."""
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +121,7 @@ class Manager:
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; return the process's exit code."""
         configure_logging(self.settings.log_level, self.settings.log_format)
+        gc.set_threshold(*COLLECT)
         try:
             return asyncio.run(self._with_signals())
         except SdkError as error:
@@ -131,7 +136,17 @@ class Manager:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        return await self.serve()
+        freezing = asyncio.create_task(self._freeze(), name="freeze")
+        try:
+            return await self.serve()
+        finally:
+            freezing.cancel()
+
+    async def _freeze(self) -> None:
+        """Have the collector leave alone what stays: all modules, and the caches once they are filled."""
+        await self.ready.wait()
+        gc.collect()
+        gc.freeze()
 
     async def serve(self) -> int:
         """Run in the current loop until `stop` is called; return the exit code."""
