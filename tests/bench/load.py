@@ -66,7 +66,8 @@ def throughput(arena: Arena, side: Side, resources: int, name: str) -> dict[str,
     operator = side.start(arena.kubeconfig, arena.folder / f"{name}.log", arena.port())
     try:
         ready = operator.wait_ready()
-        arena.settle(operator.pid, seconds=20)
+        # What the children of the side before left behind (pods, endpoints) may still be on its way out.
+        arena.settle(operator.pid)
         figures: dict[str, Any] = {"start_seconds": ready, "rss_empty_mb": operator.rss()}
         figures |= converge(arena, side, operator, resources, ground)
         figures |= delete_all(arena, side, operator, ground)
