@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import threading
 import time
 from collections.abc import Iterable
@@ -36,6 +37,12 @@ class Arrivals:
             with self._changed:
                 self.times[name] = now
                 self._changed.notify_all()
+
+    def fifths(self, started: float) -> list[float]:
+        """Return the resources per second of every fifth of them, in the order in which they became so."""
+        ends = sorted(self.times.values())
+        marks = [started, *(ends[len(ends) * part // 5 - 1] for part in range(1, 6))]
+        return [len(ends) / 5 / (after - before) for before, after in itertools.pairwise(marks)]
 
     def wait(self, number: int, operator: Operator) -> float:
         """Wait until so many have; return when the last one did."""
@@ -76,14 +83,20 @@ def throughput(arena: Arena, side: Side, resources: int, name: str) -> dict[str,
     return figures
 
 
-def make(arena: Arena, side: Side, operator: Operator, resources: int, ground: Ground) -> tuple[float, float]:
-    """Make N resources; return the seconds until they exist, and until all are what was asked for."""
+def make(arena: Arena, side: Side, operator: Operator, resources: int, ground: Ground) -> dict[str, Any]:
+    """Make N resources; return the seconds until they exist and until all are what was asked for, and how fast."""
     arrivals = Arrivals(side)
     with arena.server.watching(side.kind.path(), arrivals):
         started = time.monotonic()
         create(arena, side, ground.addresses(resources))
         created = time.monotonic() - started
-        return created, arrivals.wait(resources, operator) - started
+        took = arrivals.wait(resources, operator) - started
+    return {
+        "created_seconds": created,
+        "converged_seconds": took,
+        "resources_per_second": resources / took,
+        "fifths_per_second": arrivals.fifths(started),
+    }
 
 
 def converge(arena: Arena, side: Side, operator: Operator, resources: int, ground: Ground) -> dict[str, Any]:
@@ -91,7 +104,7 @@ def converge(arena: Arena, side: Side, operator: Operator, resources: int, groun
     audit = Audit(arena.audit_log)
     cpu, parts, foreign = operator.cpu(), arena.component_cpu(), Foreign([operator.pid, *arena.components.values()])
     rss, database = operator.rss(), arena.etcd_bytes()
-    created, took = make(arena, side, operator, resources, ground)
+    made = make(arena, side, operator, resources, ground)
     cpu_converged = operator.cpu() - cpu
     arena.settle(operator.pid)
     requests = audit.requests(side.agent)
@@ -103,11 +116,9 @@ def converge(arena: Arena, side: Side, operator: Operator, resources: int, groun
     return {
         "resources": resources,
         "namespaces": len(ground.namespaces),
-        "created_seconds": created,
-        "converged_seconds": took,
-        "resources_per_second": resources / took,
+        **made,
         "children_per_resource": children / resources,
-        "objects_per_second": children / took,
+        "objects_per_second": children / made["converged_seconds"],
         "writes_per_resource": writes(requests) / resources,
         "reads_per_resource": (sum(requests.values()) - writes(requests)) / resources,
         "requests": dict(sorted(requests.items())),

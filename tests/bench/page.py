@@ -202,9 +202,25 @@ def _growth(report: Report) -> Iterator[str]:
         f"With {many:,} instead of {few:,} at once, the operator spends {then} CPU seconds per 1,000 resources until "
         f"they have converged ({before} before), the API server {its} ({server}), and the controllers behind it "
         f"{theirs} ({controllers}). The more there are at once, the more of the controllers' work falls into the time "
-        "that is measured, instead of after it."
+        f"that is measured, instead of after it.{_within(runs[many])}{_growth_of_the_sample(report, few, many)}"
     )
     yield ""
+
+
+def _within(run: Report) -> str:
+    """Say whether a run became slower the more resources there were."""
+    rates = run.get("fifths_per_second")
+    if not rates:
+        return ""
+    return f" Within that run, one fifth after the other converged at {', '.join(map(number, rates))} per second."
+
+
+def _growth_of_the_sample(report: Report, few: int, many: int) -> str:
+    """Say how the same step changes what the sample takes: what it and ours share is the control plane's."""
+    before, then = (load(report, "tuned", size, "resources_per_second") for size in (few, many))
+    if not before or not then:
+        return ""
+    return f" The tuned sample takes {number(before / then)} × the time per resource there."
 
 
 def _bound(report: Report) -> Iterator[str]:
@@ -311,6 +327,11 @@ def _advice(one: Capacity) -> Iterator[str]:
     yield (
         "- Give the operator the memory of the line above and a third more. Starting is its longest work: two replicas "
         "keep warm caches, so that a failover reads nothing and an upgrade of the operator leaves no gap."
+    )
+    yield (
+        "- **Spread the resources over namespaces**: for every StatefulSet and every pod Kubernetes' own controllers "
+        "look through all revisions and all Services of its namespace, so that thousands in one cost the control plane "
+        "more than linearly (`--per-namespace` below measures it)."
     )
     yield (
         "- **Shard by namespace** beyond some 10,000 resources: one release of the chart per group of namespaces, each "

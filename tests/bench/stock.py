@@ -37,7 +37,7 @@ def _run(arena: Arena, side: Side, resources: int, number: int) -> dict[str, Any
         arena.settle(operator.pid, seconds=20)
         cpu, parts = operator.cpu(), sum(arena.component_cpu().values())
         try:
-            created, took = make(arena, side, operator, resources, ground)
+            made = make(arena, side, operator, resources, ground)
             used = operator.cpu() - cpu
             spent = sum(arena.component_cpu().values()) - parts
         finally:
@@ -49,8 +49,7 @@ def _run(arena: Arena, side: Side, resources: int, number: int) -> dict[str, Any
     return {
         "side": side.name,
         "round": number,
-        "created_seconds": created,
-        "resources_per_second": resources / took,
+        **made,
         "cpu_seconds_per_1000": used * 1000 / resources,
         "control_plane_cpu_per_1000": spent * 1000 / resources,
     }

@@ -10,6 +10,7 @@ from bench.figures import Report, load, sizes
 
 __all__ = ["Verdict", "verdicts"]
 
+LARGE = 1000
 NOISE = 1.05
 """Two runs of the same size differ by this much."""
 
@@ -51,8 +52,9 @@ def _throughput(report: Report) -> Iterator[Verdict]:
         ("ours", "shipped", 2.0, "resources per second, ours : sample as shipped"),
         ("shape", "tuned", 1.8, "resources per second, one child as the sample has : tuned sample"),
     ):
-        size = _largest(report, side, other)
-        yield Verdict(target, _ratio(report, side, other, "resources_per_second", size), limit, True, "×", _on(size))
+        for size in _large(report, side, other):
+            value = _ratio(report, side, other, "resources_per_second", size)
+            yield Verdict(target, value, limit, True, "×", _on(size))
     size = _largest(report, "ours")
     yield Verdict("children per resource", _load(report, "ours", size, "children_per_resource"), 4, True, "", _on(size))
     small, large = _growth(report)
@@ -104,15 +106,25 @@ def _ratio(report: Report, side: str, other: str, key: str, size: int | None) ->
     return ours / theirs if ours is not None and theirs else None
 
 
+def _large(report: Report, *sides: str) -> list[int | None]:
+    """Return the sizes from 1,000 on that all of them were measured with; the largest one where all are smaller."""
+    found = _common(report, *sides)
+    return [size for size in found if size >= LARGE] or list(found[-1:]) or [None]
+
+
 def _largest(report: Report, *sides: str) -> int | None:
     """Return the largest size that all of them were measured with."""
-    found = [size for size in sizes(report) if all(load(report, side, size, "resources") for side in sides)]
+    found = _common(report, *sides)
     return found[-1] if found else None
+
+
+def _common(report: Report, *sides: str) -> list[int]:
+    return [size for size in sizes(report) if all(load(report, side, size, "resources") for side in sides)]
 
 
 def _growth(report: Report) -> tuple[int | None, int | None]:
     """Return the two largest sizes from 1,000 on."""
-    found = [size for size in sizes(report) if size >= 1000 and load(report, "ours", size, "resources")]
+    found = [size for size in _common(report, "ours") if size >= LARGE]
     return (found[-2], found[-1]) if len(found) > 1 else (None, None)
 
 

@@ -100,6 +100,12 @@ def test_a_target_is_met_missed_or_not_measured(name: str, value: float | None, 
     assert (None if found is None else pytest.approx(found), verdict_) == (value, met)
 
 
+def test_every_large_size_is_judged() -> None:
+    both = report(load=[*report()["load"], run("tuned", 5000, 100, 1, 9.0)])
+    found = [(one.on, one.met) for one in verdicts(both) if one.target.startswith("resources per second, ours : tuned")]
+    assert found == [("N=1,000", True), ("N=5,000", False)]
+
+
 def test_nothing_is_claimed_of_a_run_that_measured_nothing() -> None:
     empty = {**report(), "load": [], "care": {}, "start": {}}
     assert {one.met for one in verdicts(empty)} == {None}
@@ -131,6 +137,12 @@ def test_the_page_says_who_spends_more_when_there_are_more() -> None:
     text = pages(report())["performance.md"]
     assert "spends 20.0 CPU seconds per 1,000 resources until they have converged (20.0 before), the API" in text
     assert "server 100 (100), and the controllers behind it 200 (40.0)" in text
+    assert "Within that run" not in text
+    assert "The tuned sample takes" not in text
+    steady = report(load=[{**one, "fifths_per_second": [12.0, 18.0, 20.0, 20.0, 20.0]} for one in report()["load"]])
+    assert "one fifth after the other converged at 12.0, 18.0, 20.0, 20.0, 20.0 per" in pages(steady)["performance.md"]
+    both = report(load=[*report()["load"], run("tuned", 5000, 121, 1, 9.0)])
+    assert "The tuned sample takes 1.10 × the time per resource there." in pages(both)["performance.md"]
     small = report()
     small["load"] = [run for run in small["load"] if run["resources"] == 1000]
     assert "CPU seconds per 1,000 resources until they have converged" not in pages(small)["performance.md"]
