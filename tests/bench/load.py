@@ -21,6 +21,7 @@ __all__ = ["Arrivals", "create", "delete_all", "make", "throughput"]
 
 CREATORS = 8
 PATIENCE = 1800.0
+FEW = 50
 
 
 class Arrivals:
@@ -39,8 +40,13 @@ class Arrivals:
                 self._changed.notify_all()
 
     def fifths(self, started: float) -> list[float]:
-        """Return the resources per second of every fifth of them, in the order in which they became so."""
+        """Return the resources per second of every fifth of them, in the order in which they became so.
+
+        Nothing where there are too few to tell.
+        """
         ends = sorted(self.times.values())
+        if len(ends) < FEW:
+            return []
         marks = [started, *(ends[len(ends) * part // 5 - 1] for part in range(1, 6))]
         return [len(ends) / 5 / (after - before) for before, after in itertools.pairwise(marks)]
 

@@ -14,12 +14,11 @@ from pathlib import Path
 from bench import plots
 from bench.capacity import ETCD_QUOTA, Capacity, capacity
 from bench.figures import Report, Table, load, number, sizes, slower, stock, tables
-from bench.verdicts import Verdict, verdicts
+from bench.verdicts import LARGE, Verdict, verdicts
 
 __all__ = ["main", "pages"]
 
 ROOT = Path(__file__).parents[2]
-LARGE = 1000
 BEYOND = 50_000
 SHARDS = (1, 2, 5, 10)
 PER_OPERATOR = (

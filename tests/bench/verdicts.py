@@ -8,9 +8,10 @@ from typing import Any
 
 from bench.figures import Report, load, sizes
 
-__all__ = ["Verdict", "verdicts"]
+__all__ = ["LARGE", "Verdict", "verdicts"]
 
 LARGE = 1000
+"""From here on a size is judged."""
 NOISE = 1.05
 """Two runs of the same size differ by this much."""
 
