@@ -35,9 +35,8 @@ QUIET_SECONDS = 1.5
 PER_NAMESPACE = 100
 """Resources of a namespace, unless told otherwise. For every StatefulSet and every pod Kubernetes' own controllers look
 through all revisions and all Services of its namespace: thousands in one would measure that."""
-ROOT_CA = Kind("v1", "ConfigMap")
-"""Every namespace gets one of these by itself."""
-
+CONFIG_MAP = Kind("v1", "ConfigMap")
+"""Every namespace gets one by itself."""
 
 Address = tuple[str, str]
 """Namespace and name of a resource."""
@@ -113,11 +112,11 @@ class Arena:
 
     def ground(self, name: str, side: Side, resources: int = 1) -> Ground:
         """Make the namespaces for so many resources; they are called like this, and numbered."""
-        whole = self.count(ROOT_CA)
+        whole = self.count(CONFIG_MAP)
         names = [f"{name}-{number}" for number in range(math.ceil(resources / self.per_namespace))]
         for one in names:
             self.server.request("POST", "/api/v1/namespaces", {"metadata": {"name": one}})
-        until(lambda: self.count(ROOT_CA) == whole + len(names), 60, "every namespace has its root certificates")
+        until(lambda: self.count(CONFIG_MAP) == whole + len(names), 60, "every namespace has its root certificates")
         return Ground(names, self.counts(side))
 
     def clear(self, ground: Ground, seconds: float) -> None:
